@@ -1,0 +1,59 @@
+# Everything runs from .venv, which the first target makes: a bare machine needs Python 3.11+ and make, no more.
+
+PYTHON  ?= python3
+EXTRAS  ?= gguf,dev
+WORKERS ?= 2
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.DELETE_ON_ERROR:
+.PHONY: help env demo test lint check bench hooks clean
+
+help:
+	@echo "make demo   extract, read, steer and check the default model; leaves a page to open"
+	@echo "make test   the whole test suite"
+	@echo "make check  ruff, mypy and the tests"
+	@echo "make bench  the measurements quoted in the documentation"
+	@echo "make env    only the environment, in $(VENV)"
+	@echo "make hooks  run ruff and mypy before each commit"
+	@echo "make clean  remove the environment and the caches of the tools"
+
+env: $(VENV)/.installed
+
+$(VENV)/.torch: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Affekt needs Python 3.11 or later; try: make PYTHON=python3.12 env")'
+	@echo "making $(VENV) (torch first; a few minutes once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) torch
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.torch pyproject.toml
+	@echo "installing affekt[$(EXTRAS)] into $(VENV)"
+	@$(PIP) --editable '.[$(EXTRAS)]'
+	@touch $@
+
+demo: env
+	@$(BIN)/affekt demo
+
+# One thread a worker: the tests' models are tiny, and threads of several workers would fight over the cores.
+test: env
+	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -q -n $(WORKERS) tests
+
+lint: env
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+check: lint test
+
+bench: env
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+hooks: env
+	@$(BIN)/pre-commit install
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
