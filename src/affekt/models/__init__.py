@@ -1,0 +1,1 @@
+"""Opening models: weights, tokenizers, decoder layers, prompts and the residual stream."""

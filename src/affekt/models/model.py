@@ -1,0 +1,50 @@
+"""An opened causal language model: its network, tokenizer and decoder layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+__all__ = ["Identity", "Model"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What makes two opened models the same for a vectors file."""
+
+    name: str
+    """The name it was opened by."""
+    weights_sha256: str
+    """Hash of the weights as loaded."""
+    dtype: str
+    """The dtype it runs in, `bfloat16` or `float32`."""
+    architecture: str
+    """The class of the network, as transformers names it."""
+    n_layers: int
+    """Number of decoder blocks."""
+    d_model: int
+    """Width of the residual stream."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """An opened causal LM. Layer `l` means the residual stream after block `l`, from 0."""
+
+    identity: Identity
+    """Name, hash, dtype and shape."""
+    network: PreTrainedModel
+    """The transformers model, in eval mode."""
+    tokenizer: PreTrainedTokenizerBase
+    """Its tokenizer; a fast one, since character spans are needed."""
+    layers: tuple[nn.Module, ...]
+    """The decoder blocks in order."""
+    context: int
+    """The longest sequence it takes, in tokens."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the first block's weights live; inputs go there."""
+        return next(self.layers[0].parameters()).device
