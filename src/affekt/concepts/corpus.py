@@ -6,17 +6,17 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from affekt.atomic import write_text
 from affekt.concepts.concept import Concept, Kind, concepts_of
 from affekt.concepts.jsonl import records
 from affekt.concepts.spelling import check_spelling
 from affekt.concepts.text import Text, text_of
-from affekt.errors import CorpusError, StorageError, closest
+from affekt.errors import CorpusError, closest
 
 __all__ = ["Corpus", "Text"]
 
@@ -81,17 +81,8 @@ class Corpus:
             StorageError: the file cannot be written.
         """
         target = Path(path)
-        part = target.with_name(target.name + ".part")
         lines = (json.dumps(text.record(), ensure_ascii=False) + "\n" for text in self.texts)
-        content = "".join(lines).encode("utf-8")
-        try:
-            part.write_bytes(content)
-            part.replace(target)
-        except OSError as error:
-            raise StorageError(f"{target}: cannot be written ({error.strerror})") from error
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        write_text(target, "".join(lines))
         return target
 
     def __len__(self) -> int:
