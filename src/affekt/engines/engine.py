@@ -1,0 +1,224 @@
+"""The seam between what runs a model and everything above it: four verbs, and what goes in and comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from affekt.concepts.source import Source
+from affekt.engines.watch import Watcher
+from affekt.errors import PromptError
+from affekt.models.prompt import Encoded
+from affekt.reading.reading import Reading
+from affekt.steering.bias import Bias
+
+__all__ = [
+    "BiasLike",
+    "Collected",
+    "Engine",
+    "FinishReason",
+    "Reply",
+    "Request",
+    "Sampling",
+    "Token",
+    "TopToken",
+]
+
+BiasLike: TypeAlias = Bias | Mapping[str, Any] | None
+"""A parsed bias, an `emotion_bias` mapping, or none."""
+
+FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "guard"]
+"""`stop`: an end-of-sequence token or a stop string; `length`: `max_tokens`, or the context is full."""
+
+TOP_LOGPROBS = 50
+"""Most alternatives a token may come with."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen. A reply depends on its own seed only, not on its neighbours in a batch."""
+
+    max_tokens: int = 128
+    """The longest reply, its end-of-sequence token counted."""
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    """Least probability mass that is kept, the likeliest tokens first."""
+    top_k: int = 0
+    """How many of the likeliest tokens are kept; 0 keeps all."""
+    seed: int | None = None
+    """For repeatable draws; None is another reply each time."""
+    stop: tuple[str, ...] = ()
+    """Strings that end the reply; it shows none of them."""
+    logprobs: int | None = None
+    """None: no log-probabilities; 0: each token's own; n: also those of the n likeliest tokens."""
+    min_tokens: int = 0
+    """No end-of-sequence token comes before so many tokens."""
+
+    def __post_init__(self) -> None:
+        for wrong, message in (
+            (self.max_tokens < 1, f"max_tokens is {self.max_tokens}; a reply has at least 1 token"),
+            (not 0 <= self.temperature < float("inf"), f"temperature is {self.temperature}; give 0 or more"),
+            (not 0 < self.top_p <= 1, f"top_p is {self.top_p}; give more than 0, at most 1"),
+            (self.top_k < 0, f"top_k is {self.top_k}; give 0 (all) or more"),
+            (any(not word for word in self.stop), "an empty stop string would end every reply at once"),
+            (
+                self.logprobs is not None and not 0 <= self.logprobs <= TOP_LOGPROBS,
+                f"logprobs is {self.logprobs}; give 0 to {TOP_LOGPROBS}",
+            ),
+            (self.min_tokens < 0, f"min_tokens is {self.min_tokens}; give 0 or more"),
+        ):
+            if wrong:
+                raise PromptError(message)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt and everything that is wanted of its replies."""
+
+    source: Source | Encoded
+    """A text to go on with, a chat to reply to, or either of them already encoded."""
+    sampling: Sampling = Sampling()
+    """How tokens are chosen."""
+    bias: BiasLike = None
+    """The `emotion_bias` of this request alone."""
+    read: tuple[str, ...] | Literal["all"] | None = None
+    """Concepts whose readings are wanted, token by token."""
+    layer: int | None = None
+    """Layer that is read, by `read` and by `guard`; None is the vectors' own."""
+    guard: Watcher | None = None
+    """What watches the replies and may end, replace or steer them."""
+    id: str | None = None
+    """Named in every token and reply; None is the request's place in the call."""
+    n: int = 1
+    """How many replies; they share the prompt's forward. Reply `c` draws with a seed of its own."""
+    tools: Sequence[Mapping[str, Any]] | None = None
+    """JSON schemas of functions, for chat templates that show them."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise PromptError(f"n is {self.n}; give 1 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class TopToken:
+    """One of the likeliest tokens at a place."""
+
+    id: int
+    """The token."""
+    text: str
+    """As it reads by itself."""
+    logprob: float
+    """Natural logarithm of its probability at temperature 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a reply, shown in order. The texts of a reply's tokens join to the reply's text."""
+
+    request: str
+    """The request's id."""
+    index: int
+    """Its place in the reply, from 0."""
+    choice: int
+    """Which of the request's replies."""
+    id: int
+    """The token's id."""
+    text: str
+    """What it adds to the text; empty for special tokens, parts of a character and stop strings."""
+    reading: Float[np.ndarray, " concepts"] | None = None
+    """z at this token of the concepts that `Request.read` names; None where nothing is read."""
+    logprob: float | None = None
+    """Its log-probability at temperature 1, where asked for."""
+    top_logprobs: tuple[TopToken, ...] = ()
+    """The likeliest tokens at its place, best first."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One finished reply."""
+
+    request: str
+    """The request's id."""
+    choice: int
+    """Which of the request's replies, from 0."""
+    text: str
+    """The reply, without special tokens and stop strings."""
+    tokens: tuple[int, ...]
+    """Its token ids, an end-of-sequence token included; those shown, if a guard ended it."""
+    finish_reason: FinishReason
+    """Why it ends."""
+    whole: Encoded
+    """Prompt and reply as one, to be read, scored or explained again exactly as it was written."""
+    prompt_tokens: int
+    """How many of `whole` are the prompt's."""
+    reading: Reading | None = None
+    """Every token of prompt and reply, where `Request.read` names concepts."""
+    logprobs: tuple[float, ...] = ()
+    """Each token's log-probability, where asked for."""
+    events: tuple[Any, ...] = ()
+    """What the guard has noted."""
+    flagged: bool = False
+    """Whether the guard has marked it."""
+    replaced: bool = False
+    """Whether the text is the guard's and not the model's; tokens shown before are to be taken back."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Residuals of one source's picked tokens."""
+
+    index: int
+    """Place of the source in the sequence that was asked for."""
+    values: Float[Tensor, "layers rows d_model"]
+    """Float32 on the CPU: one row, the mean of the picked tokens, or a row for each; none where none was picked."""
+    tokens: int
+    """How many tokens were picked."""
+
+
+class Engine(Protocol):
+    """Runs a model. Everything above is written once against these verbs and knows no engine."""
+
+    def collect(
+        self,
+        sources: Sequence[Source],
+        layers: Sequence[int],
+        pick: Callable[[Encoded], Sequence[int]],
+        mean: bool = True,
+    ) -> Iterator[Collected]:
+        """Residuals after each of `layers` at the tokens that `pick` chooses, sources in any order; a chat that
+        ends with a user's turn is given its generation prompt."""
+
+    def read(
+        self,
+        sources: Sequence[Source | Encoded],
+        concepts: Sequence[str] | None = None,
+        layer: int | None = None,
+        bias: BiasLike = None,
+    ) -> list[Reading]:
+        """Every token of every source, read out for `concepts` (default: all) at `layer` (default: the
+        vectors')."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Token | Reply]:
+        """Tokens of all requests as they come, and a `Reply` at the end of each reply."""
+
+    def score(
+        self,
+        prompts: Sequence[Source | Encoded],
+        continuations: Sequence[str | Sequence[int]],
+        bias: BiasLike | Sequence[BiasLike] = None,
+    ) -> list[Float[np.ndarray, " tokens"]]:
+        """Log-probability of each token of a continuation after its prompt; one bias for all, or for each."""
+
+    def next_token(
+        self,
+        prompts: Sequence[Source | Encoded],
+        bias: BiasLike | Sequence[BiasLike] = None,
+        ids: Sequence[int] | None = None,
+    ) -> Float[np.ndarray, "prompts tokens"]:
+        """Log-probabilities of the token after each prompt: of the whole vocabulary, or of some ids."""
