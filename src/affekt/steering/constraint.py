@@ -1,0 +1,200 @@
+"""Holding several read-outs at once, by moves along their own directions; their order does not matter.
+
+At a token with residual `h`, constraint `i` wants `low_i <= w_i . h' <= high_i`. The answer is
+`h' = h + sum_i a_i u_i` where `a_i` is not 0 only for an ablation, a set, or a clamp that sits at a bound and
+pushes inward: a linear complementarity problem in `G_ij = w_i . u_j`. Where each read-out is its own direction,
+or both belong to one covariance (`u_i = S w_i`), this `h'` is the one nearest to `h` that keeps all bounds.
+
+Ablations come first and always hold: the others move only along what is left of their directions. Sets and clamps
+are met to rounding unless two of them are all but the same: where a singular value of G, whose diagonal is 1,
+falls under `RCOND` (for two concepts, a cosine above 0.999), demands that contradict each other are met in the
+least-squares sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from affekt.steering.program import Hold
+
+__all__ = ["RCOND", "Joint", "grown", "hold", "join", "stack"]
+
+RCOND = 1e-3
+"""Singular values of the coupling under this count as zero."""
+
+RCOND_ABLATED = 1e-6
+"""The same for ablated directions, whose demands cannot contradict each other."""
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Constraints in force together on the same tokens, prepared; `rows` such sets side by side, padded."""
+
+    ablated: Float[Tensor, "rows ablations d_model"]
+    """Unit directions to project out; zeros as padding."""
+    removal: Float[Tensor, "rows ablations d_model"]
+    """What to take off per unit of each projection: the transposed pseudo-inverse of `ablated`."""
+    weight: Float[Tensor, "rows holds d_model"]
+    """Read-outs; zeros as padding."""
+    move: Float[Tensor, "rows holds d_model"]
+    """What is moved along: the directions without their ablated part."""
+    coupling: Float[Tensor, "rows holds holds"]
+    """`weight . move`, 1 on the diagonal unless ablations take part; float64; the identity as padding."""
+    inverse: Float[Tensor, "rows holds holds"]
+    """Its pseudo-inverse, float32."""
+    fixed: Bool[Tensor, "rows holds"]
+    """Whether a value is set, so that it is always in force."""
+    coupled: bool
+    """Whether there are several holds, clamps among them, so that those in force must be found."""
+
+    def to(self, device: torch.device) -> Joint:
+        """The same on another device."""
+        tensors = [own.name for own in fields(self) if own.name != "coupled"]
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+
+
+def join(holds: Sequence[Hold]) -> Joint:
+    """Prepares constraints which act together, as one row.
+
+    Args:
+        holds: at least one; ablations and the others may stand in any order.
+    """
+    empty = holds[0].unit.new_zeros(0, holds[0].unit.shape[0])
+    gone, kept = [h for h in holds if h.mode == "ablate"], [h for h in holds if h.mode != "ablate"]
+    ablated = torch.stack([h.unit for h in gone]) if gone else empty
+    weight = torch.stack([h.weight for h in kept]) if kept else empty
+    move = _exact(torch.stack([h.unit for h in kept]) if kept else empty)
+    removal = torch.linalg.pinv(_exact(ablated), rtol=RCOND_ABLATED).mT if gone else _exact(empty)
+    move = move - move @ _exact(ablated).mT @ removal
+    coupling = _exact(weight) @ move.mT
+    return Joint(
+        ablated=ablated[None],
+        removal=removal.float()[None],
+        weight=weight[None],
+        move=move.float()[None],
+        coupling=coupling[None],
+        inverse=_inverse(coupling).float()[None],
+        fixed=torch.tensor([[h.mode == "set" for h in kept]], dtype=torch.bool, device=weight.device),
+        coupled=len(kept) > 1 and any(h.mode == "clamp" for h in kept),
+    )
+
+
+def stack(joints: Sequence[Joint]) -> Joint:
+    """Several rows' constraints side by side, padded with ones that ask for nothing."""
+    ablations = max(joint.ablated.shape[1] for joint in joints)
+    holds = max(joint.weight.shape[1] for joint in joints)
+
+    def rows(part: Callable[[Joint], Tensor], size: int) -> Tensor:
+        return torch.cat([grown(part(joint), 1, size) for joint in joints])
+
+    def square(part: Callable[[Joint], Tensor]) -> Tensor:
+        whole = torch.cat([grown(grown(part(joint), 1, holds), 2, holds) for joint in joints])
+        for row, joint in enumerate(joints):
+            whole[row].diagonal()[joint.weight.shape[1] :] = 1.0
+        return whole
+
+    return Joint(
+        ablated=rows(lambda j: j.ablated, ablations),
+        removal=rows(lambda j: j.removal, ablations),
+        weight=rows(lambda j: j.weight, holds),
+        move=rows(lambda j: j.move, holds),
+        coupling=square(lambda j: j.coupling),
+        inverse=square(lambda j: j.inverse),
+        fixed=rows(lambda j: j.fixed, holds),
+        coupled=any(joint.coupled for joint in joints),
+    )
+
+
+def hold(
+    residual: Float[Tensor, "rows tokens d_model"],
+    joint: Joint,
+    low: Float[Tensor, "rows tokens holds"],
+    high: Float[Tensor, "rows tokens holds"],
+    removing: Float[Tensor, "rows tokens ablations"] | None = None,
+    strength: Float[Tensor, "rows tokens holds"] | None = None,
+) -> Float[Tensor, "rows tokens d_model"]:
+    """The residual moved so that the constraints are met.
+
+    Args:
+        residual: float32.
+        joint: the constraints, one set per row.
+        low: least read-outs allowed; minus infinity where there is none, and as padding.
+        high: largest read-outs allowed; infinity where there is none, and as padding.
+        removing: share of each projection to take off; none: all of it.
+        strength: share of the way to the nearest allowed read-out that each goes, over 0; none: all of it.
+    """
+    if joint.ablated.shape[1]:
+        projection = residual @ joint.ablated.mT
+        residual = residual - (projection if removing is None else projection * removing) @ joint.removal
+    if not joint.weight.shape[1]:
+        return residual
+    now = residual @ joint.weight.mT
+    if strength is not None:
+        part_low, part_high = now + strength * (low - now), now + strength * (high - now)
+        low, high = (
+            torch.where(joint.fixed[:, None], part_low, torch.minimum(low, part_low)),
+            torch.where(joint.fixed[:, None], part_high, torch.maximum(high, part_high)),
+        )
+    if joint.coupled:
+        amount = _amounts(now, low, high, joint)
+    else:
+        amount = (now.clamp(low, high) - now) @ joint.inverse.mT
+    return residual + amount @ joint.move
+
+
+def _amounts(
+    now: Float[Tensor, "rows tokens holds"],
+    low: Float[Tensor, "rows tokens holds"],
+    high: Float[Tensor, "rows tokens holds"],
+    joint: Joint,
+) -> Float[Tensor, "rows tokens holds"]:
+    """How far to move along each direction: finds which holds are in force, then solves for them.
+
+    First all that are wrong are changed at once, which mostly suffices; then, so that it ends, only the first of
+    them (Murty's least-index rule; Judice & Pires 1994).
+    """
+    y, low, high = _exact(now), _exact(low), _exact(high)
+    fixed, coupling = joint.fixed[:, None].expand_as(now), joint.coupling[:, None]
+    slack = 1e-9 * (1.0 + y.abs())
+    at_low = y < low
+    active = fixed | at_low | (y > high)
+    amount = torch.zeros_like(y)
+    holds = y.shape[-1]
+    for step in range(4 + 4 * holds):
+        both = active[..., :, None] & active[..., None, :]
+        square = torch.where(both, coupling, 0.0) + torch.diag_embed((~active).to(y.dtype))
+        gap = torch.where(active, torch.where(at_low, low, high) - y, 0.0)
+        amount = (_inverse(square) @ gap[..., None])[..., 0]
+        reached = y + (coupling @ amount[..., None])[..., 0]
+        under, over = reached < low - slack, reached > high + slack
+        pulls = torch.where(at_low, amount < -slack, amount > slack)
+        wrong = torch.where(active, pulls & ~fixed, under | over)
+        if not wrong.any():
+            break
+        if step >= 2:
+            wrong = wrong & (wrong.cumsum(-1) == 1)
+        at_low = torch.where(wrong & ~active, under, at_low)
+        active = active ^ wrong
+    return amount.to(now.dtype)
+
+
+def _inverse(square: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:
+    """Pseudo-inverse; the scale of a coupling is 1, so the cut-off is absolute."""
+    return torch.linalg.pinv(square, atol=RCOND, rtol=0.0) if square.shape[-1] else square
+
+
+def _exact(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """In float64 where the device has it: near-parallel directions make ill-conditioned systems."""
+    return values.double() if values.device.type != "mps" else values
+
+
+def grown(values: Shaped[Tensor, "..."], axis: int, size: int, fill: float = 0.0) -> Shaped[Tensor, "..."]:
+    """Padded at the end of an axis to a size."""
+    shape = list(values.shape)
+    shape[axis] = size - shape[axis]
+    return torch.cat([values, values.new_full(shape, fill)], axis)
