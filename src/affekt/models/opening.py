@@ -1,0 +1,112 @@
+"""Opening a model by its name: weights, tokenizer, decoder layers, identity, self-check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from affekt.errors import ModelError
+from affekt.models.cache import cache_folder
+from affekt.models.fingerprint import weights_sha256
+from affekt.models.layers import find
+from affekt.models.machine import choose_device, choose_dtype, choose_threads
+from affekt.models.model import Identity, Model
+from affekt.models.quiet import quiet
+from affekt.models.registry import DEFAULT
+from affekt.models.selfcheck import self_check
+from affekt.models.weights import Weights, resolve
+
+__all__ = ["load"]
+
+UNLIMITED = 1 << 30
+"""Context of a network without position limit."""
+
+
+def load(
+    name: str = DEFAULT,
+    dtype: str = "auto",
+    device: str = "auto",
+    check: bool = True,
+    cache: str | Path | None = None,
+) -> Model:
+    """Opens a causal LM and checks that its residual stream can be read and edited.
+
+    Args:
+        name: a short name of the registry, a Hugging Face id, a local folder, or a GGUF file.
+        dtype: `bfloat16`, `float16`, `float32`, or `auto`: bfloat16 where the machine computes in it.
+        device: `cpu`, `cuda:0`, …, or `auto`: all GPUs there are, else the CPU.
+        check: whether the self-check runs; without it, wrong readings may go unseen.
+        cache: the folder for fetched and converted models; `~/.cache/affekt` by default.
+
+    Raises:
+        ModelError: for a model that cannot be found, fetched, verified or opened.
+        SelfCheckError: for one whose decoder blocks are not found or do not behave as they must.
+        StorageError: when the cache cannot be written.
+    """
+    weights = resolve(name, cache)
+    chosen = choose_device(device)
+    precision = choose_dtype(dtype, chosen)
+    if chosen.type == "cpu" and (threads := choose_threads()) != torch.get_num_threads():
+        torch.set_num_threads(threads)
+    spread = device == "auto" and torch.cuda.device_count() > 1
+    network = _network(weights, precision, "auto" if spread else chosen)
+    tokenizer = _tokenizer(weights)
+    layers = find(network)
+    width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
+    identity = Identity(
+        name=weights.name,
+        weights_sha256=weights_sha256(weights.folder, cache_folder(cache)),
+        dtype=str(precision).removeprefix("torch."),
+        architecture=type(network).__name__,
+        n_layers=len(layers),
+        d_model=width,
+    )
+    model = Model(identity, network, tokenizer, layers, _context(network, tokenizer))
+    if check:
+        self_check(model)
+    return model
+
+
+def _network(weights: Weights, dtype: torch.dtype, device: torch.device | str) -> PreTrainedModel:
+    options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "trust_remote_code": False}
+    if str(device) != "cpu":
+        options["device_map"] = device
+    try:
+        with quiet():
+            network = AutoModelForCausalLM.from_pretrained(weights.folder, **options)
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"{weights.name} does not fit on {device}; use device='cpu' or a smaller model"
+        ) from error
+    except Exception as error:
+        raise ModelError(f"{weights.name} cannot be opened: {_first_line(error)}") from error
+    return cast(PreTrainedModel, network.train(False))
+
+
+def _tokenizer(weights: Weights) -> PreTrainedTokenizerBase:
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(
+                weights.folder, local_files_only=True, trust_remote_code=False
+            )
+    except Exception as error:
+        raise ModelError(f"the tokenizer of {weights.name} cannot be opened: {_first_line(error)}") from error
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"{weights.name} has a slow tokenizer, which cannot say where in the text a token stands"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _context(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
+    stated = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    return int(stated or min(tokenizer.model_max_length, UNLIMITED))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
