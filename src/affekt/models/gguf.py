@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import redirect_stderr
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,8 @@ def convert(file: Path, folder: Path, name: str) -> None:
     with file.open("rb") as start:
         if start.read(4) != b"GGUF":
             raise ModelError(f"{file.name} is not a GGUF file")
-    with quiet():
+    # The reader of some architectures draws a progress bar that no setting of transformers turns off.
+    with quiet(), redirect_stderr(StringIO()):
         network, tokenizer = _open(file)
         _settle(network, name)
         network.save_pretrained(folder)

@@ -141,10 +141,14 @@ def _tokens(
         truncation=False,
         verbose=False,
     )
-    return [
-        _Token(id, start, end)
-        for id, (start, end) in zip(batch["input_ids"], batch["offset_mapping"], strict=True)
-    ]
+    tokens, reached = [], 0
+    for id, (start, end) in zip(batch["input_ids"], batch["offset_mapping"], strict=True):
+        # Some tokenizers leave the space before a word out of its span; it belongs to the token.
+        if start < end and text[reached:start].isspace():
+            start = reached
+        tokens.append(_Token(id, start, end))
+        reached = max(reached, end)
+    return tokens
 
 
 def _encoded(tokens: Sequence[_Token], roles: tuple[Role, ...], text: str) -> Encoded:

@@ -16,7 +16,7 @@ from affekt.models.residual import Edit, capture, edit, position_arguments
 
 __all__ = ["Finding", "Report", "self_check"]
 
-TOKENS = 6
+TOKENS = 4
 """Length of the probe; a longer row beside it is twice as long."""
 
 DOSE = 0.3
@@ -84,9 +84,11 @@ def self_check(model: Model) -> Report:
 def _findings(model: Model) -> list[Finding]:
     ids = _probe(model)
     alone: dict[int, Tensor] = {}
-    with capture(
-        model, range(len(model.layers)), lambda layer, residual: alone.update({layer: residual.clone()})
-    ):
+
+    def keep(layer: int, residual: Tensor) -> None:
+        alone[layer] = residual.clone()
+
+    with capture(model, range(len(model.layers)), keep):
         plain = _logits(model, ids[:, :TOKENS])
     return [
         Finding(
