@@ -1,0 +1,60 @@
+"""Write a file whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from affekt.errors import StorageError
+
+__all__ = ["is_part", "replacing", "write_text"]
+
+_SUFFIX = ".part"
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary file beside `path` to write to; it takes the place of `path` on success, else it is removed.
+
+    A link is followed: the file that it points to is replaced. A process that is killed leaves `path` as it
+    was, and the temporary file, which `is_part` knows by its name.
+
+    Raises:
+        StorageError: the disk is full, the folder is missing or not writable; `path` is as it was.
+    """
+    target = Path(os.path.realpath(path))
+    part = target.parent / f".{target.name[:40]}.{secrets.token_hex(6)}{_SUFFIX}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Made here and not by the writer, so that a folder that takes no files is found before the work.
+        part.touch(exist_ok=False)
+        yield part
+        with part.open("r+b") as written:
+            os.fsync(written.fileno())
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        part.replace(target)
+    except StorageError:
+        raise
+    except OSError as error:
+        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
+        raise StorageError(f"could not write {path}: {why}; nothing was left half written") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is what a process killed in `replacing` has left."""
+    return path.name.startswith(".") and path.suffix == _SUFFIX
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8", newline="")
