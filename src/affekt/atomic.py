@@ -19,7 +19,7 @@ _SUFFIX = ".part"
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary file beside `path` to write to; it takes the place of `path` on success, else it is removed.
+    """A temporary file beside `path` to write to; on success it takes the place of `path`.
 
     A link is followed: the file that it points to is replaced. A process that is killed leaves `path` as it
     was, and the temporary file, which `is_part` knows by its name.
