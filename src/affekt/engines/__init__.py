@@ -1,6 +1,8 @@
 """Engines: what runs a model, behind four verbs."""
 
 from affekt.engines.engine import Collected, Engine, Reply, Request, Sampling, Token, TopToken
+from affekt.engines.extract import extract
+from affekt.engines.transformers import TransformersEngine
 from affekt.engines.watch import Directive, Watch, Watcher, WatchRow
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "Sampling",
     "Token",
     "TopToken",
+    "TransformersEngine",
     "Watch",
     "WatchRow",
     "Watcher",
+    "extract",
 ]

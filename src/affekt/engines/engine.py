@@ -176,7 +176,8 @@ class Collected:
     index: int
     """Place of the source in the sequence that was asked for."""
     values: Float[Tensor, "layers rows d_model"]
-    """Float32 on the CPU: one row, the mean of the picked tokens, or a row for each; none where none was picked."""
+    """Float32 on the CPU: one row, the mean of the picked tokens, or a row for each; none where none was
+    picked."""
     tokens: int
     """How many tokens were picked."""
 
@@ -191,8 +192,8 @@ class Engine(Protocol):
         pick: Callable[[Encoded], Sequence[int]],
         mean: bool = True,
     ) -> Iterator[Collected]:
-        """Residuals after each of `layers` at the tokens that `pick` chooses, sources in any order; a chat that
-        ends with a user's turn is given its generation prompt."""
+        """Residuals after each of `layers` at the tokens that `pick` chooses, sources in any order; a chat
+        that ends with a user's turn is given its generation prompt."""
 
     def read(
         self,

@@ -24,15 +24,15 @@ class Directive:
     """What shall happen to a reply now."""
 
     kind: Literal["stop", "replace", "rebias", "rewind", "flag"]
-    """`stop`: end here. `replace`: the reply becomes `text`. `rebias`: go on under `bias`. `rewind`: drop tokens
-    and go on from the one before them, whose forward runs again. `flag`: mark the reply."""
+    """`stop`: end here. `replace`: the reply becomes `text`. `rebias`: go on under `bias`. `rewind`: drop
+    tokens and go on from the one before them, whose forward runs again. `flag`: mark the reply."""
     bias: Bias | Mapping[str, Any] | None = None
     """The row's whole bias from its next forward on; `{}` is none at all, None (for `rewind`) keeps it."""
     text: str = ""
     """What a replaced reply says."""
     tokens: int = 1
-    """How many of the latest tokens `stop` and `rewind` drop, the one just read included; none of them is shown.
-    At the prompt's end there is none yet: a rewind there only runs the prompt's last token again."""
+    """How many of the latest tokens `stop` and `rewind` drop, the one just read included; none of them is
+    shown. At the prompt's end there is none yet: a rewind there only runs the prompt's last token again."""
     flag: bool = False
     """Mark the reply as well, whatever the kind."""
 

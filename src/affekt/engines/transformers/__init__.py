@@ -1,0 +1,5 @@
+"""The transformers engine: CPU, one GPU, or several by device_map."""
+
+from affekt.engines.transformers.engine import TransformersEngine
+
+__all__ = ["TransformersEngine"]

@@ -1,0 +1,109 @@
+"""Residuals of many sources, pooled where they are: no logits, no block deeper than needed, little
+padding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from itertools import islice
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from affekt.concepts.source import Source
+from affekt.engines.engine import Collected
+from affekt.engines.transformers.pad import batches, right
+from affekt.errors import PromptError
+from affekt.models.model import Model
+from affekt.models.prompt import Encoded, encode
+from affekt.models.residual import capture, run_to
+
+__all__ = ["collect"]
+
+WINDOW = 1024
+"""Sources encoded at a time: enough to sort by length, few enough for a corpus of any size."""
+
+
+def collect(
+    model: Model,
+    sources: Sequence[Source],
+    layers: Sequence[int],
+    pick: Callable[[Encoded], Sequence[int]],
+    mean: bool,
+    budget: int,
+    turn: Callable[[], AbstractContextManager[object]],
+) -> Iterator[Collected]:
+    """The collect verb; see `Engine.collect`.
+
+    Args:
+        model: the opened model.
+        sources: texts or chats.
+        layers: layers wanted, in the order of `values`.
+        pick: chooses tokens by their indices.
+        mean: one row, the mean of the picked tokens, instead of a row for each.
+        budget: most tokens of a batch, padding included.
+        turn: entered around each forward, since hooks are state of the network.
+
+    Raises:
+        PromptError: for a source that is empty or longer than the context; says which one.
+        IndexError: for a layer that the model has not, or a pick that the source has not.
+    """
+    numbered = iter(enumerate(sources))
+    while window := list(islice(numbered, WINDOW)):
+        kept: list[tuple[int, Encoded, list[int]]] = []
+        for index, source in window:
+            encoded = _encode(model, source, index)
+            picked = _picked(pick, encoded, index)
+            if not picked:
+                empty = torch.empty(len(layers), 0, model.identity.d_model)
+                yield Collected(index, empty, 0)
+            else:
+                # No token after the last one picked is needed.
+                kept.append((index, encoded, picked))
+        lengths = [max(picked) + 1 for _, _, picked in kept]
+        for batch in batches(lengths, budget):
+            with turn():
+                values = _run(model, [kept[i] for i in batch], layers, mean)
+            for i, own in zip(batch, values, strict=True):
+                yield Collected(kept[i][0], own, len(kept[i][2]))
+
+
+def _encode(model: Model, source: Source, index: int) -> Encoded:
+    last = source[-1] if source and not isinstance(source, str) else {}
+    asks = isinstance(last, Mapping) and last.get("role") == "user"
+    try:
+        return encode(model.tokenizer, source, generation_prompt=asks, context=model.context)
+    except PromptError as error:
+        raise PromptError(f"source {index}: {error}") from None
+
+
+def _run(
+    model: Model, rows: Sequence[tuple[int, Encoded, list[int]]], layers: Sequence[int], mean: bool
+) -> list[Float[Tensor, "layers rows d_model"]]:
+    """One batch's residuals at the picked tokens, on the CPU."""
+    counts = [len(picked) for _, _, picked in rows]
+    ids = right([encoded.ids[: max(picked) + 1] for _, encoded, picked in rows], 0).to(model.device)
+    row = torch.tensor([r for r, count in enumerate(counts) for _ in range(count)], device=model.device)
+    column = torch.tensor([at for _, _, picked in rows for at in picked], device=model.device)
+    pooled: dict[int, Tensor] = {}
+
+    def take(layer: int, residual: Float[Tensor, "batch tokens d_model"]) -> None:
+        there = residual.device
+        flat = residual[row.to(there), column.to(there)].float()
+        if mean:
+            sums = flat.new_zeros((len(rows), flat.shape[-1])).index_add_(0, row.to(there), flat)
+            flat = sums / torch.tensor(counts, device=there)[:, None]
+        pooled[layer] = flat
+
+    with torch.inference_mode(), capture(model, sorted(set(layers)), take):
+        run_to(model, ids, torch.ones_like(ids), max(layers))
+    stacked = torch.stack([pooled[layer].cpu() for layer in layers])
+    return [part.clone() for part in torch.split(stacked, [1] * len(rows) if mean else counts, dim=1)]
+
+
+def _picked(pick: Callable[[Encoded], Sequence[int]], encoded: Encoded, index: int) -> list[int]:
+    picked = list(pick(encoded))
+    if picked and (min(picked) < 0 or max(picked) >= len(encoded)):
+        raise IndexError(f"source {index}: a pick of tokens {picked} out of {len(encoded)}")
+    return picked

@@ -1,0 +1,182 @@
+"""The cache of a batch whose rows come, leave and go back: rows end together, shorter ones are padded left.
+
+Keys carry the positions they were computed at, so moving a row within the cache changes nothing for it. What
+a cache can do depends on its layers:
+
+- attention over everything or over a sliding window: all of it. Windows keep their whole past here, since a
+  row that goes back or is moved needs what lies before the window; the mask does the windowing.
+- states of linear attention and convolutions: all of it too; they have no length, and `Trail` knows earlier
+ones. - anything else, and `static` caches: rows may leave, none may join."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from transformers import DynamicCache, PreTrainedConfig, StaticCache
+from transformers.cache_utils import (
+    Cache,
+    DynamicLayer,
+    DynamicSlidingWindowLayer,
+    LinearAttentionLayer,
+    StaticLayer,
+)
+
+__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "rewinds", "select"]
+
+CacheKind: TypeAlias = Literal["dynamic", "static"]
+"""`dynamic` grows and takes new rows in; `static` is allocated once, at full length."""
+
+ROOM = 256
+"""Columns that a full store grows by."""
+
+KV: TypeAlias = Float[Tensor, "batch heads tokens width"]
+
+
+class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
+    """Keys and values with room to grow: a step writes its column and copies nothing that is there."""
+
+    def __init__(self, room: int = ROOM) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._room = room
+        self._stores: tuple[Tensor, Tensor] | None = None
+        self._length = 0
+
+    def update(self, key_states: KV, value_states: KV, *_args: Any, **_kwargs: Any) -> tuple[KV, KV]:
+        """Appends a forward's keys and values; returns all of them."""
+        start, self._length = self._length, self._length + key_states.shape[-2]
+        if self._stores is None or self._length > self._stores[0].shape[-2]:
+            self._grow(key_states, value_states, start)
+        assert self._stores is not None
+        keys, values = self._stores
+        keys[:, :, start : self._length] = key_states
+        values[:, :, start : self._length] = value_states
+        return self._show()
+
+    def get_seq_length(self) -> int:
+        """Columns filled, padding included."""
+        return self._length
+
+    def select(self, rows: Int[Tensor, " rows"], trim: int) -> None:
+        """Keeps these rows, in this order, without the first `trim` columns."""
+        if self._stores is None:
+            return
+        keys, values = (store[:, :, trim:].index_select(0, rows) for store in self._stores)
+        self._stores, self._length = (keys, values), self._length - trim
+        self._show()
+
+    def absorb(self, other: Stretch) -> None:
+        """Takes the rows of another batch in, after its own; the shorter of the two is padded left."""
+        if self._stores is None or other._stores is None:
+            raise ValueError("a cache that has seen no token cannot be merged")
+        length = max(self._length, other._length)
+        room = max(length + ROOM, self._stores[0].shape[-2])
+        parts = ((self._stores, self._length), (other._stores, other._length))
+        keys, values = (
+            torch.cat([_moved(stores[which][:, :, :own], length, room) for stores, own in parts])
+            for which in (0, 1)
+        )
+        self._stores, self._length = (keys, values), length
+        self._show()
+
+    def _grow(self, key_states: KV, value_states: KV, filled: int) -> None:
+        room = self._room if self._stores is None else filled + max(ROOM, filled // 2)
+        shape = (*key_states.shape[:2], max(room, self._length))
+        keys = key_states.new_empty((*shape, key_states.shape[-1]))
+        values = value_states.new_empty((*shape, value_states.shape[-1]))
+        if self._stores is not None:
+            keys[:, :, :filled] = self._stores[0][:, :, :filled]
+            values[:, :, :filled] = self._stores[1][:, :, :filled]
+        self._stores = (keys, values)
+        self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
+
+    def _show(self) -> tuple[KV, KV]:
+        assert self._stores is not None
+        self.keys, self.values = (store[:, :, : self._length] for store in self._stores)
+        return self.keys, self.values
+
+
+def _moved(filled: KV, length: int, room: int) -> KV:
+    """A store with these columns at the end of its first `length`, zeros before them."""
+    batch, heads, own, width = filled.shape
+    store = filled.new_empty((batch, heads, room, width))
+    store[:, :, : length - own] = 0
+    store[:, :, length - own : length] = filled
+    return store
+
+
+def joins(config: PreTrainedConfig) -> bool:
+    """Whether a dynamic cache of this network takes new rows in."""
+    text = config.get_text_config(decoder=True)
+    if getattr(text, "attention_chunk_size", None) is not None:
+        return False
+    movable = (DynamicLayer, DynamicSlidingWindowLayer, LinearAttentionLayer)
+    return all(type(layer) in movable for layer in DynamicCache(config=config).layers)
+
+
+def rewinds(config: PreTrainedConfig, kind: CacheKind) -> bool:
+    """Whether rows can go back in a cache of this kind."""
+    if kind == "dynamic":
+        return joins(config)
+    return all(type(layer) is StaticLayer for layer in StaticCache(config=config, max_cache_len=1).layers)
+
+
+def new_cache(config: PreTrainedConfig, kind: CacheKind, room: int) -> Cache:
+    """An empty cache; one that is `static` holds `room` tokens, padding included, and no more."""
+    if kind == "static":
+        return StaticCache(config=config, max_cache_len=room)
+    cache = DynamicCache(config=config)
+    if joins(config):
+        cache.layers = [Stretch(room) if isinstance(own, DynamicLayer) else own for own in cache.layers]
+    return cache
+
+
+def linear(cache: Cache) -> Iterator[LinearAttentionLayer]:
+    """The layers that keep a state instead of a past."""
+    return (layer for layer in cache.layers if isinstance(layer, LinearAttentionLayer))
+
+
+def select(cache: Cache, rows: Int[Tensor, " rows"], trim: int = 0) -> None:
+    """Keeps these rows, in this order; a row may come more than once.
+
+    Args:
+        cache: of any kind.
+        rows: indices of rows.
+        trim: leading columns to cut off, padding in all of the rows; 0 where the cache does not join.
+    """
+    for layer in cache.layers:
+        if isinstance(layer, Stretch):
+            layer.select(rows, trim)
+        else:
+            layer.reorder_cache(cast(torch.LongTensor, rows))
+
+
+def absorb(cache: Cache, other: Cache) -> None:
+    """Takes the rows of another cache in, after its own ones; both are of one network, and it joins."""
+    for one, two in zip(cache.layers, other.layers, strict=True):
+        if isinstance(one, Stretch) and isinstance(two, Stretch):
+            one.absorb(two)
+    for mine, joining in zip(linear(cache), linear(other), strict=True):
+        for states, more in (
+            (mine.conv_states, joining.conv_states),
+            (mine.recurrent_states, joining.recurrent_states),
+        ):
+            for i, state in states.items():
+                if state is not None:
+                    states[i] = torch.cat([state, cast(Tensor, more[i])])
+
+
+def drop(cache: Cache, row: int, columns: int) -> None:
+    """Takes the last `columns` tokens of one row away; what is left of it moves to the end.
+
+    States of linear attention are `Trail`'s to put back.
+    """
+    for layer in cache.layers:
+        if isinstance(layer, (Stretch, StaticLayer)):
+            length = int(layer.get_seq_length())
+            for store in (cast(Tensor, layer.keys), cast(Tensor, layer.values)):
+                kept = store[row, :, : length - columns].clone()
+                store[row, :, columns:length] = kept

@@ -1,0 +1,47 @@
+"""Sequences of different lengths as one batch, and batches of like length within a budget of tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+__all__ = ["batches", "left", "places", "right"]
+
+
+def right(rows: Sequence[Sequence[int]], pad: int) -> Int[Tensor, "batch tokens"]:
+    """Token ids padded on the right. Under causal attention nothing sees that padding: it needs no mask."""
+    width = max(map(len, rows))
+    return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+
+
+def left(rows: Sequence[Sequence[int]], pad: int) -> Int[Tensor, "batch tokens"]:
+    """Token ids padded on the left, so that all rows end together."""
+    width = max(map(len, rows))
+    return torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows])
+
+
+def places(lengths: Sequence[int], side: str) -> Int[Tensor, "batch tokens"]:
+    """Each token's place in its own row, from 0; -1 for padding on that side."""
+    width = max(lengths)
+    sizes = torch.tensor(lengths)[:, None]
+    columns = torch.arange(width)[None]
+    own = columns if side == "right" else columns - (width - sizes)
+    return torch.where((own >= 0) & (own < sizes), own, -1)
+
+
+def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
+    """Indices in batches of like length, longest first, of at most `budget` tokens with padding.
+
+    The longest come first so that memory that does not suffice is found out at once. A sequence longer than
+    the budget is a batch by itself."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch

@@ -1,0 +1,92 @@
+"""Sources, biases and concepts as callers write them, made ready for a model; everything wrong is found
+here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from affekt.concepts.source import Source
+from affekt.engines.engine import BiasLike
+from affekt.errors import PromptError, UnknownConcept, VectorsError
+from affekt.models.model import Model
+from affekt.models.prompt import Encoded, encode
+from affekt.steering.bias import Bias, parse
+from affekt.steering.program import Program, compile
+from affekt.vectors.conceptvectors import ConceptVectors
+
+__all__ = ["biases_of", "columns_of", "encoded_of", "names_of", "parsed", "program_of", "required"]
+
+
+def required(vectors: ConceptVectors | None, what: str) -> ConceptVectors:
+    """The engine's vectors; VectorsError where there are none."""
+    if vectors is None:
+        raise VectorsError(f"{what} needs concept vectors; open the engine with vectors")
+    return vectors
+
+
+def encoded_of(
+    model: Model,
+    source: Source | Encoded,
+    generation_prompt: bool = False,
+    tools: Sequence[Mapping[str, Any]] | None = None,
+) -> Encoded:
+    """A source as tokens that the model's context holds; raises PromptError."""
+    if not isinstance(source, Encoded):
+        return encode(model.tokenizer, source, generation_prompt, tools=tools, context=model.context)
+    if not source.ids:
+        raise PromptError("an encoded source without a token")
+    if len(source) > model.context:
+        raise PromptError(f"{len(source):,} tokens, the model takes {model.context:,}")
+    return source
+
+
+def parsed(bias: BiasLike, vectors: ConceptVectors | None) -> Bias:
+    """A bias in any of its forms as terms; raises BiasError, UnknownConcept, VectorsError."""
+    if isinstance(bias, Bias):
+        return bias
+    return parse(bias, required(vectors, "an emotion_bias")) if bias else Bias()
+
+
+def program_of(bias: Bias, vectors: ConceptVectors | None, prompt: Encoded, model: Model) -> Program | None:
+    """A bias for one prompt; None where it changes nothing."""
+    if bias.is_zero:
+        return None
+    program = compile(bias, required(vectors, "an emotion_bias"), prompt, model.device)
+    return None if program.is_empty else program
+
+
+def biases_of(bias: BiasLike | Sequence[BiasLike], count: int, vectors: ConceptVectors | None) -> list[Bias]:
+    """One bias for each of `count` prompts; a single one is everybody's."""
+    if bias is None or isinstance(bias, (Bias, Mapping)):
+        return [parsed(bias, vectors)] * count
+    if len(bias) != count:
+        raise PromptError(f"{len(bias)} biases for {count} prompts; give one, or one for each")
+    return [parsed(one, vectors) for one in bias]
+
+
+def columns_of(names: Sequence[str] | Literal["all"] | None, vectors: ConceptVectors) -> tuple[int, ...]:
+    """Places of concepts on the `concepts` axis, each once; all of them for None and "all"."""
+    if names is None or names == "all":
+        return tuple(range(len(vectors.names)))
+    if isinstance(names, str):
+        raise (
+            UnknownConcept(names, ("all",))
+            if names not in vectors.names
+            else PromptError(f"concepts are given as a list: [{names!r}]")
+        )
+    places = {name: place for place, name in enumerate(vectors.names)}
+    for name in names:
+        if name not in places:
+            raise UnknownConcept(name, vectors.names)
+    return tuple(dict.fromkeys(places[name] for name in names))
+
+
+def names_of(model: Model, whole: Encoded) -> list[str]:
+    """Each token as written; one that stands for no character, by its name in the vocabulary."""
+    bare = [id for id, (start, end) in zip(whole.ids, whole.spans, strict=True) if start == end]
+    names = dict(zip(bare, model.tokenizer.convert_ids_to_tokens(bare), strict=True))
+    return [
+        whole.text[start:end] if end > start else names[id]
+        for id, (start, end) in zip(whole.ids, whole.spans, strict=True)
+    ]
