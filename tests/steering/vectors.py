@@ -17,7 +17,7 @@ LAYERS = (1, 2)
 
 
 def made(d_model: int = 32, layers: Sequence[int] = LAYERS, seed: int = 0, **parts: Any) -> ConceptVectors:
-    """Random vectors; the read-out is near the directions, and each position has its own mean and deviation."""
+    """Random vectors; the read-out is near the directions, each position has its own mean and deviation."""
     generator = torch.Generator().manual_seed(seed)
 
     def draw(*shape: int) -> torch.Tensor:

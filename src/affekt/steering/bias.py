@@ -82,7 +82,7 @@ def parse(spec: Any, vectors: ConceptVectors) -> Bias:
 
     Args:
         spec: mapping of concept to a dial (`{"calm": 0.5}`), to a full form (`{"calm": {"dose": 0.2, "where":
-            "reply"}}`), or to a list of these. A dial of 1 is the largest dose that leaves the model coherent.
+            "reply"}}`), or to a list of these. A dial of 1 is the largest dose that leaves the text coherent.
         vectors: the concepts, layers and calibrated doses it is resolved against.
 
     Raises:

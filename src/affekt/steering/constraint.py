@@ -1,14 +1,14 @@
 """Holding several read-outs at once, by moves along their own directions; their order does not matter.
 
-At a token with residual `h`, constraint `i` wants `low_i <= w_i . h' <= high_i`. The answer is
-`h' = h + sum_i a_i u_i` where `a_i` is not 0 only for an ablation, a set, or a clamp that sits at a bound and
-pushes inward: a linear complementarity problem in `G_ij = w_i . u_j`. Where each read-out is its own direction,
-or both belong to one covariance (`u_i = S w_i`), this `h'` is the one nearest to `h` that keeps all bounds.
+At a token with residual `h`, constraint `i` wants `low_i <= w_i . h' <= high_i`. The answer is `h' = h +
+sum_i a_i u_i` where `a_i` is not 0 only for an ablation, a set, or a clamp that sits at a bound and pushes
+inward: a linear complementarity problem in `G_ij = w_i . u_j`. Where each read-out is its own direction, or
+both belong to one covariance (`u_i = S w_i`), this `h'` is the one nearest to `h` that keeps all bounds.
 
-Ablations come first and always hold: the others move only along what is left of their directions. Sets and clamps
-are met to rounding unless two of them are all but the same: where a singular value of G, whose diagonal is 1,
-falls under `RCOND` (for two concepts, a cosine above 0.999), demands that contradict each other are met in the
-least-squares sense.
+Ablations come first and always hold: the others move only along what is left of their directions. Sets and
+clamps are met to rounding unless two of them are all but the same: where a singular value of G, whose
+diagonal is 1, falls under `RCOND` (for two concepts, a cosine above 0.999), demands that contradict each
+other are met in the least-squares sense.
 """
 
 from __future__ import annotations
@@ -28,17 +28,19 @@ RCOND = 1e-3
 """Singular values of the coupling under this count as zero."""
 
 RCOND_ABLATED = 1e-6
-"""The same for ablated directions, whose demands cannot contradict each other."""
+"""The same for unit directions that are ablated together, whose demands cannot contradict each other."""
 
 
 @dataclass(frozen=True)
 class Joint:
     """Constraints in force together on the same tokens, prepared; `rows` such sets side by side, padded."""
 
-    ablated: Float[Tensor, "rows ablations d_model"]
-    """Unit directions to project out; zeros as padding."""
-    removal: Float[Tensor, "rows ablations d_model"]
-    """What to take off per unit of each projection: the transposed pseudo-inverse of `ablated`."""
+    basis: Float[Tensor, "rows ablations d_model"]
+    """Orthonormal basis of the directions to project out; zeros as padding and where they are dependent."""
+    mixed: Float[Tensor, "rows ablations ablations"]
+    """The directions themselves in that basis."""
+    unmixed: Float[Tensor, "rows ablations ablations"]
+    """Its pseudo-inverse."""
     weight: Float[Tensor, "rows holds d_model"]
     """Read-outs; zeros as padding."""
     move: Float[Tensor, "rows holds d_model"]
@@ -66,15 +68,17 @@ def join(holds: Sequence[Hold]) -> Joint:
     """
     empty = holds[0].unit.new_zeros(0, holds[0].unit.shape[0])
     gone, kept = [h for h in holds if h.mode == "ablate"], [h for h in holds if h.mode != "ablate"]
-    ablated = torch.stack([h.unit for h in gone]) if gone else empty
+    ablated = _exact(torch.stack([h.unit for h in gone]) if gone else empty)
+    basis = _basis(ablated)
+    mixed = ablated @ basis.mT
     weight = torch.stack([h.weight for h in kept]) if kept else empty
     move = _exact(torch.stack([h.unit for h in kept]) if kept else empty)
-    removal = torch.linalg.pinv(_exact(ablated), rtol=RCOND_ABLATED).mT if gone else _exact(empty)
-    move = move - move @ _exact(ablated).mT @ removal
+    move = move - move @ basis.mT @ basis
     coupling = _exact(weight) @ move.mT
     return Joint(
-        ablated=ablated[None],
-        removal=removal.float()[None],
+        basis=basis.float()[None],
+        mixed=mixed.float()[None],
+        unmixed=torch.linalg.pinv(mixed).float()[None] if gone else mixed.float()[None],
         weight=weight[None],
         move=move.float()[None],
         coupling=coupling[None],
@@ -86,25 +90,26 @@ def join(holds: Sequence[Hold]) -> Joint:
 
 def stack(joints: Sequence[Joint]) -> Joint:
     """Several rows' constraints side by side, padded with ones that ask for nothing."""
-    ablations = max(joint.ablated.shape[1] for joint in joints)
+    ablations = max(joint.basis.shape[1] for joint in joints)
     holds = max(joint.weight.shape[1] for joint in joints)
 
     def rows(part: Callable[[Joint], Tensor], size: int) -> Tensor:
         return torch.cat([grown(part(joint), 1, size) for joint in joints])
 
-    def square(part: Callable[[Joint], Tensor]) -> Tensor:
-        whole = torch.cat([grown(grown(part(joint), 1, holds), 2, holds) for joint in joints])
-        for row, joint in enumerate(joints):
-            whole[row].diagonal()[joint.weight.shape[1] :] = 1.0
-        return whole
+    def square(part: Callable[[Joint], Tensor], size: int) -> Tensor:
+        parts = [grown(grown(part(joint), 1, size), 2, size) for joint in joints]
+        for whole, joint in zip(parts, joints, strict=True):
+            whole[0].diagonal()[part(joint).shape[1] :] = 1.0
+        return torch.cat(parts)
 
     return Joint(
-        ablated=rows(lambda j: j.ablated, ablations),
-        removal=rows(lambda j: j.removal, ablations),
+        basis=rows(lambda j: j.basis, ablations),
+        mixed=square(lambda j: j.mixed, ablations),
+        unmixed=square(lambda j: j.unmixed, ablations),
         weight=rows(lambda j: j.weight, holds),
         move=rows(lambda j: j.move, holds),
-        coupling=square(lambda j: j.coupling),
-        inverse=square(lambda j: j.inverse),
+        coupling=square(lambda j: j.coupling, holds),
+        inverse=square(lambda j: j.inverse, holds),
         fixed=rows(lambda j: j.fixed, holds),
         coupled=any(joint.coupled for joint in joints),
     )
@@ -128,9 +133,11 @@ def hold(
         removing: share of each projection to take off; none: all of it.
         strength: share of the way to the nearest allowed read-out that each goes, over 0; none: all of it.
     """
-    if joint.ablated.shape[1]:
-        projection = residual @ joint.ablated.mT
-        residual = residual - (projection if removing is None else projection * removing) @ joint.removal
+    if joint.basis.shape[1]:
+        there = residual @ joint.basis.mT
+        if removing is not None:
+            there = (there @ joint.mixed.mT * removing) @ joint.unmixed.mT
+        residual = residual - there @ joint.basis
     if not joint.weight.shape[1]:
         return residual
     now = residual @ joint.weight.mT
@@ -155,8 +162,8 @@ def _amounts(
 ) -> Float[Tensor, "rows tokens holds"]:
     """How far to move along each direction: finds which holds are in force, then solves for them.
 
-    First all that are wrong are changed at once, which mostly suffices; then, so that it ends, only the first of
-    them (Murty's least-index rule; Judice & Pires 1994).
+    First all that are wrong are changed at once, which mostly suffices; then, so that it ends, only the first
+    of them (Murty's least-index rule; Judice & Pires 1994).
     """
     y, low, high = _exact(now), _exact(low), _exact(high)
     fixed, coupling = joint.fixed[:, None].expand_as(now), joint.coupling[:, None]
@@ -181,6 +188,12 @@ def _amounts(
         at_low = torch.where(wrong & ~active, under, at_low)
         active = active ^ wrong
     return amount.to(now.dtype)
+
+
+def _basis(directions: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
+    """An orthonormal basis of the directions' span; rows of zeros make up the number."""
+    _, size, basis = torch.linalg.svd(directions, full_matrices=False)
+    return torch.where((size > RCOND_ABLATED)[:, None], basis, 0.0) if len(directions) else directions
 
 
 def _inverse(square: Float[Tensor, "*batch n n"]) -> Float[Tensor, "*batch n n"]:

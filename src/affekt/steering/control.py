@@ -23,8 +23,8 @@ def random_directions(
         n: how many.
         d: width of the residual stream.
         seed: of the draw.
-        covariance: draw from a normal distribution of this covariance before the norms are made 1. Residuals fill few
-            dimensions: an isotropic direction mostly misses them, and is a weaker control.
+        covariance: draw from a normal distribution of this covariance before the norms are made 1. Residuals
+            fill few dimensions: an isotropic direction mostly misses them, and is a weaker control.
         sample: points whose covariance is used; cheaper than the matrix for few points.
 
     Raises:
@@ -41,9 +41,9 @@ def random_directions(
     else:
         spread = None
     if spread is None:
-        drawn = torch.randn(n, d, generator=generator)
+        drawn: Tensor = torch.randn(n, d, generator=generator)
     elif spread.shape[1] != d:
         raise ValueError(f"directions of width {d} cannot have a covariance of width {spread.shape[1]}")
     else:
         drawn = torch.randn(n, len(spread), generator=generator) @ spread
-    return drawn / drawn.norm(dim=1, keepdim=True)
+    return torch.nn.functional.normalize(drawn, dim=1)

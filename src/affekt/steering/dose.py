@@ -1,4 +1,4 @@
-"""The largest dose that leaves a model coherent: a search over doses for any measure of what steering costs."""
+"""The largest dose that leaves a model coherent: a search, for any measure of what steering costs."""
 
 from __future__ import annotations
 
@@ -59,13 +59,15 @@ def largest_dose(
 ) -> Dose:
     """The largest dose up to which, with either sign, the mean rise of the loss stays under a bound.
 
-    Doses are tried upwards on a logarithmic grid until one breaks the bound, then between that one and the last good
-    one. What lies above the first that breaks is not looked at: the cost need not grow with the dose.
+    Doses are tried upwards on a logarithmic grid until one breaks the bound, then between that one and the
+    last good one. What lies above the first that breaks is not looked at: the cost need not grow with the
+    dose.
 
     Args:
-        loss: per text, the cost at a signed dose: the unsteered model's loss per token on the reply it gave, greedily,
-            under that dose. Called with 0 first; the same texts in the same order each time. NaN for a text that has
-            none, such as an empty reply. Text that loops is cheap for a model: give such a text infinity.
+        loss: per text, the cost at a signed dose: the unsteered model's loss per token on the reply it gave,
+            greedily, under that dose. Called with 0 first; the same texts in the same order each time. NaN
+            for a text that has none, such as an empty reply. Text that loops is cheap for a model: give such
+            a text infinity.
         bound: largest mean rise over dose 0, in the unit of the loss (nats per token).
         ceiling: largest dose tried.
         floor: smallest dose of the grid; a 32nd of the ceiling unless given.
@@ -80,8 +82,8 @@ def largest_dose(
     floor = ceiling / 32 if floor is None else floor
     if not (bound > 0 and 0 < floor < ceiling < math.inf and steps >= 2):
         raise CalibrationError(
-            f"a search for doses needs a bound over 0 and 0 < floor < ceiling, not bound {bound:g}, floor {floor:g}, "
-            f"ceiling {ceiling:g}, {steps} steps"
+            f"a search for doses needs a bound over 0, 0 < floor < ceiling and 2 steps, not bound {bound:g}, "
+            f"floor {floor:g}, ceiling {ceiling:g}, {steps} steps"
         )
     base = loss(0.0)
     if not np.isfinite(base).any():
@@ -96,24 +98,26 @@ def largest_dose(
         return max(plus, _trial(dose, loss(-dose), base), key=lambda one: one.rise)
 
     ratio = (ceiling / floor) ** (1 / (steps - 1))
-    best, bad = None, None
+    best: _Trial | None = None
+    bad: float | None = None
     for step in range(steps):
         tried = trial(ceiling if step == steps - 1 else floor * ratio**step)
         if tried.rise >= bound:
             bad = tried.dose
             break
         best = tried
-    at_ceiling = bad is None
-    for _ in range(0 if bad is None else refinements):
-        tried = trial(math.sqrt((best.dose if best else floor / ratio) * bad))
-        if tried.rise >= bound:
-            bad = tried.dose
-        else:
-            best = tried
+    if bad is not None:
+        good = best.dose if best is not None else floor / ratio
+        for _ in range(refinements):
+            tried = trial(math.sqrt(good * bad))
+            if tried.rise >= bound:
+                bad = tried.dose
+            else:
+                best, good = tried, tried.dose
     if best is None:
         return Dose(0.0, 0.0, 0.0, 0.0, int(np.isfinite(base).sum()), at_ceiling=False)
     low, high = _interval(best.rises, resamples, seed)
-    return Dose(best.dose, best.rise, low, high, len(best.rises), at_ceiling)
+    return Dose(best.dose, best.rise, low, high, len(best.rises), at_ceiling=bad is None)
 
 
 def _trial(dose: float, losses: Float[np.ndarray, "texts"], base: Float[np.ndarray, "texts"]) -> _Trial:

@@ -19,8 +19,8 @@ __all__ = ["BatchEdit", "LayerEdit", "batch_edits"]
 class LayerEdit:
     """What happens to the residual after one layer, in place unless gradients flow through it.
 
-    Rows that nothing is done to stay as they are to the bit: what is added to them is -0.0, which alone leaves
-    every number and both zeros unchanged.
+    Rows that nothing is done to stay as they are to the bit: what is added to them is -0.0, which alone
+    leaves every number and both zeros unchanged.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class BatchEdit:
 def batch_edits(
     programs: Sequence[Program | None], positions: Int[Tensor, "batch tokens"]
 ) -> Mapping[int, Edit]:
-    """The edits of a single forward; see `BatchEdit.at`. For many forwards of one batch keep a `BatchEdit`."""
+    """The edits of a single forward, see `BatchEdit.at`; for many forwards keep one `BatchEdit`."""
     return BatchEdit(programs).at(positions)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -30,16 +30,14 @@ class Held:
     """Least read-outs; they go by each token's own reference."""
     high: Float[Tensor, "rows tokens holds"]
     """Largest read-outs."""
-    removing: Float[Tensor, "rows tokens ablations"]
-    """Share of each ablation."""
+    removing: Float[Tensor, "rows tokens ablations"] | None
+    """Share of each ablation; none where it is 1 throughout."""
     strength: Float[Tensor, "rows tokens holds"] | None
     """Share of each other constraint; none where it is 1 throughout."""
 
     def to(self, device: torch.device) -> Held:
         """The same on another device."""
-        strength = None if self.strength is None else self.strength.to(device)
-        low, high, removing = (part.to(device) for part in (self.low, self.high, self.removing))
-        return Held(self.joint.to(device), low, high, removing, strength)
+        return replace(self, **_parts(self, device))
 
 
 @dataclass(frozen=True)
@@ -67,10 +65,7 @@ class Group:
 
     def to(self, device: torch.device) -> Group:
         """The same on another device."""
-        rows, tokens, share, push = (
-            part.to(device) for part in (self.rows, self.tokens, self.share, self.push)
-        )
-        return Group(rows, tokens, share, push, self.held.to(device) if self.held else None)
+        return replace(self, **_parts(self, device))
 
 
 def groups(
@@ -122,16 +117,17 @@ def _held(
 ) -> Held:
     gone = [i for i, one in enumerate(holds) if one.mode == "ablate"]
     kept = [i for i, one in enumerate(holds) if one.mode != "ablate"]
-    low = [[holds[i].low[kind] for i in kept] for kind in kinds]
-    high = [[holds[i].high[kind] for i in kept] for kind in kinds]
-    full = bool((strengths[:, kept] == 1.0).all())
     new = joint.weight.new_tensor
+
+    def share(of: list[int]) -> Tensor | None:
+        return None if (strengths[:, of] == 1.0).all() else new(strengths[:, of])[None]
+
     return Held(
         joint=joint,
-        low=new(low)[None],
-        high=new(high)[None],
-        removing=new(strengths[:, gone])[None],
-        strength=None if full else new(strengths[:, kept])[None],
+        low=new([[holds[i].low[kind] for i in kept] for kind in kinds])[None],
+        high=new([[holds[i].high[kind] for i in kept] for kind in kinds])[None],
+        removing=share(gone),
+        strength=share(kept),
     )
 
 
@@ -139,8 +135,15 @@ def side_by_side(groups: Sequence[Group]) -> Group:
     """Groups of one token each, all constrained, as one: a decoding step is as short for any batch."""
     held = [group.held for group in groups if group.held is not None]
     joint = stack([own.joint for own in held])
-    ablations, holds = joint.ablated.shape[1], joint.weight.shape[1]
-    strengths = [own.low.new_ones(own.low.shape) if own.strength is None else own.strength for own in held]
+    ablations, holds = joint.basis.shape[1], joint.weight.shape[1]
+
+    def share(part: Callable[[Held], Tensor | None], size: int) -> Tensor | None:
+        parts = [part(own) for own in held]
+        if all(one is None for one in parts):
+            return None
+        full = joint.weight.new_ones(1, 1, size)
+        return torch.cat([full if one is None else grown(one, 2, size, 1.0) for one in parts])
+
     return Group(
         rows=torch.cat([group.rows for group in groups]),
         tokens=torch.cat([group.tokens for group in groups]),
@@ -150,9 +153,12 @@ def side_by_side(groups: Sequence[Group]) -> Group:
             joint=joint,
             low=torch.cat([grown(own.low, 2, holds, -torch.inf) for own in held]),
             high=torch.cat([grown(own.high, 2, holds, torch.inf) for own in held]),
-            removing=torch.cat([grown(own.removing, 2, ablations) for own in held]),
-            strength=torch.cat([grown(one, 2, holds, 1.0) for one in strengths])
-            if any(own.strength is not None for own in held)
-            else None,
+            removing=share(lambda own: own.removing, ablations),
+            strength=share(lambda own: own.strength, holds),
         ),
     )
+
+
+def _parts(whole: Held | Group, device: torch.device) -> dict[str, Any]:
+    parts = {own.name: getattr(whole, own.name) for own in fields(whole)}
+    return {name: part.to(device) for name, part in parts.items() if part is not None}

@@ -164,8 +164,8 @@ def _hold(
     slope = float(weight @ direction)
     if not slope > MIN_COSINE * float(weight.norm()):
         raise BiasError(
-            f"emotion_bias.{term.concept}: the read-out at layer {layer} does not see its own steering direction, "
-            f"so it cannot be held there by '{term.mode}'; choose other layers"
+            f"emotion_bias.{term.concept}: the read-out at layer {layer} does not see its own steering "
+            f"direction, so it cannot be held there by '{term.mode}'; choose other layers"
         )
     means, stds = vectors.mean[row, :, concept].tolist(), vectors.std[row, :, concept].tolist()
     low, high = (term.value, term.value) if term.mode == "set" else (term.low, term.high)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 __all__ = ["Mode", "Place", "Ramp", "Term", "Where"]
 
 Mode = Literal["add", "ablate", "clamp", "set"]
-"""`add` pushes; `ablate` projects the concept out; `clamp` holds its read-out in a range, `set` at a value."""
+"""`add` pushes; `ablate` projects out; `clamp` holds the read-out in a range, `set` at a value."""
 
 Place = Literal["both", "prompt", "reply", "role", "span", "first", "last", "after"]
 """The kinds of `Where`."""
@@ -19,7 +19,8 @@ Place = Literal["both", "prompt", "reply", "role", "span", "first", "last", "aft
 class Where:
     """Which tokens of a row a term reaches.
 
-    The first token of a reply is chosen at the prompt's last token: a term on `reply` acts from the second on.
+    The first token of a reply is chosen at the prompt's last token: a term on `reply` acts from the second
+    on.
     """
 
     place: Place = "both"
