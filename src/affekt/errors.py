@@ -13,6 +13,7 @@ __all__ = [
     "ModelError",
     "PolicyError",
     "PromptError",
+    "ReadingError",
     "SelfCheckError",
     "StorageError",
     "UnknownConcept",
@@ -90,6 +91,12 @@ class StorageError(AffektError, OSError):
     """A file that could not be written whole; nothing half made is left."""
 
     exit_code = 10
+
+
+class ReadingError(AffektError, ValueError):
+    """A reading whose parts do not agree, or a part of it that is not there."""
+
+    exit_code = 11
 
 
 def closest(word: str, known: Iterable[str], n: int = 3) -> str:
