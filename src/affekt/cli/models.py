@@ -58,11 +58,11 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("model", "weights", "download", "kind", "licence", "cached"):
-        table.add_column(title, justify="right" if title in ("weights", "download") else "left", no_wrap=True)
+    for title in ("model", "weights", "fetch", "kind", "licence", "cached"):
+        table.add_column(title, justify="right" if title in ("weights", "fetch") else "left", no_wrap=True)
     for row in rows:
         table.add_row(
-            row["name"] + (" (default)" if row["default"] else ""),
+            row["name"] + (" *" if row["default"] else ""),
             f"{row['parameters'] / 1e6:,.0f} M",
             f"{row['download_bytes'] / 1e6:,.0f} MB",
             row["kind"],
@@ -70,7 +70,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             "yes" if row["cached"] else "no",
         )
     Console().print(table)
-    typer.echo("\nAny Hugging Face id, local folder or GGUF file of a causal language model opens as well.")
+    typer.echo("\n* the default. A Hugging Face id, a local folder or a GGUF file opens as well.")
 
 
 def _check(name: str, dtype: str, cache: Path | None, as_json: bool) -> None:
@@ -86,6 +86,7 @@ def _check(name: str, dtype: str, cache: Path | None, as_json: bool) -> None:
     identity = model.identity
     typer.echo(
         f"{identity.name}: {identity.architecture}, {identity.n_layers} layers, width {identity.d_model}, "
-        f"{identity.dtype} on {model.device}, context {model.context:,}, weights {identity.weights_sha256[:12]}"
+        f"{identity.dtype} on {model.device}, context {model.context:,}, "
+        f"weights {identity.weights_sha256[:12]}"
     )
     typer.echo(str(report))

@@ -64,7 +64,7 @@ ENTRIES: dict[str, Entry] = {
         Entry(
             name="gemma-3-270m",
             hub="google/gemma-3-270m",
-            licence="Gemma Terms of Use",
+            licence="Gemma terms",
             parameters=268_098_176,
             instruct=False,
             member="*/data/*.gguf.part*",
