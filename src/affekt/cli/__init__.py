@@ -1,0 +1,5 @@
+"""The `affekt` command."""
+
+from affekt.cli.app import main
+
+__all__ = ["main"]

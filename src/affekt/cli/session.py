@@ -1,0 +1,77 @@
+"""A model, its vectors and an engine, opened for a command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from affekt.engines import Engine
+    from affekt.models import Model
+    from affekt.vectors import ConceptVectors
+    from affekt.vectors.gather import Progress
+
+__all__ = ["open_model", "open_session", "progress_bar"]
+
+
+def open_model(name: str, dtype: str = "auto") -> Model:
+    """Open a model, fetching and converting it first where that was not done yet."""
+    from affekt.models import load
+
+    return load(name, dtype=dtype)
+
+
+def open_session(
+    name: str, vectors: Path | None, dtype: str = "auto"
+) -> tuple[Model, ConceptVectors, Engine]:
+    """A model with its vectors.
+
+    Raises:
+        VectorsError: there are no vectors yet (the message has the command that makes them), or they belong
+            to another model.
+    """
+    from affekt.engines import TransformersEngine
+    from affekt.errors import VectorsError
+    from affekt.vectors import load_vectors
+    from affekt.vectors.shelf import shelf
+
+    model = open_model(name, dtype)
+    file = vectors or shelf(model.identity.name)
+    if vectors is None and not file.exists():
+        raise VectorsError(f"no vectors for {name} yet; make them once with: affekt extract {name}")
+    held = load_vectors(file)
+    held.require(model.identity)
+    return model, held, TransformersEngine(model, held)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Progress]:
+    """A bar with the time left on a terminal, a line a stage elsewhere; both on stderr."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        stages: set[str] = set()
+
+        def line(stage: str, done: int, total: int) -> None:
+            if stage not in stages:
+                stages.add(stage)
+                rest = f", {done / total:.0%} done before" if done and total else ""
+                print(f"{stage}: {total:,} characters{rest}", file=sys.stderr)
+
+        yield line
+        return
+    columns = (TextColumn("{task.description:<20}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        tasks = {}
+
+        def bar(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done)
+
+        yield bar

@@ -1,0 +1,42 @@
+"""Extraction with an opened model: the vectors' recipe on the transformers engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from affekt.concepts import Corpus
+from affekt.engines.transformers import TransformersEngine
+from affekt.models.model import Model
+from affekt.vectors import ConceptVectors, Recipe
+from affekt.vectors import extract as run
+from affekt.vectors.gather import Progress
+
+__all__ = ["extract"]
+
+
+def extract(
+    model: Model,
+    corpus: Corpus | Sequence[Corpus] | None = None,
+    *,
+    layers: Sequence[int] | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+    resume: str | Path | None = None,
+) -> ConceptVectors:
+    """Extract a direction for every concept of a corpus (default: the 171 emotions and 21 reply styles).
+
+    Args:
+        model: the opened model.
+        corpus: one corpus or several whose concepts differ.
+        layers: layers to keep, from 0; by default candidates around two thirds of depth.
+        recipe: the choices of the method (paper section 2.3).
+        progress: called with stage, characters done and characters in all.
+        resume: folder for the state of an unfinished run; a stopped run goes on from there.
+
+    Raises:
+        CorpusError: a corpus leaves some concept without a usable text.
+        VectorsError: a layer that the model does not have.
+    """
+    corpora = [corpus] if isinstance(corpus, Corpus) else corpus
+    return run(TransformersEngine(model).collect, model.identity, corpora, layers, recipe, progress, resume)
