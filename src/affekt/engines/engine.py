@@ -187,7 +187,7 @@ class Engine(Protocol):
 
     def collect(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Encoded],
         layers: Sequence[int],
         pick: Callable[[Encoded], Sequence[int]],
         mean: bool = True,

@@ -14,9 +14,10 @@ from torch import Tensor
 from affekt.concepts.source import Source
 from affekt.engines.engine import Collected
 from affekt.engines.transformers.pad import batches, right
+from affekt.engines.transformers.ready import encoded_of
 from affekt.errors import PromptError
 from affekt.models.model import Model
-from affekt.models.prompt import Encoded, encode
+from affekt.models.prompt import Encoded
 from affekt.models.residual import capture, run_to
 
 __all__ = ["collect"]
@@ -27,7 +28,7 @@ WINDOW = 1024
 
 def collect(
     model: Model,
-    sources: Sequence[Source],
+    sources: Sequence[Source | Encoded],
     layers: Sequence[int],
     pick: Callable[[Encoded], Sequence[int]],
     mean: bool,
@@ -38,7 +39,7 @@ def collect(
 
     Args:
         model: the opened model.
-        sources: texts or chats.
+        sources: texts, chats, or either already encoded.
         layers: layers wanted, in the order of `values`.
         pick: chooses tokens by their indices.
         mean: one row, the mean of the picked tokens, instead of a row for each.
@@ -69,11 +70,11 @@ def collect(
                 yield Collected(kept[i][0], own, len(kept[i][2]))
 
 
-def _encode(model: Model, source: Source, index: int) -> Encoded:
-    last = source[-1] if source and not isinstance(source, str) else {}
+def _encode(model: Model, source: Source | Encoded, index: int) -> Encoded:
+    last = source[-1] if not isinstance(source, (str, Encoded)) and source else {}
     asks = isinstance(last, Mapping) and last.get("role") == "user"
     try:
-        return encode(model.tokenizer, source, generation_prompt=asks, context=model.context)
+        return encoded_of(model, source, asks)
     except PromptError as error:
         raise PromptError(f"source {index}: {error}") from None
 

@@ -54,7 +54,7 @@ class TransformersEngine:
 
     def collect(
         self,
-        sources: Sequence[Source],
+        sources: Sequence[Source | Encoded],
         layers: Sequence[int],
         pick: Callable[[Encoded], Sequence[int]],
         mean: bool = True,
