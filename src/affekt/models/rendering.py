@@ -238,8 +238,11 @@ def _tool_calls(
         del bare[number]["tool_calls"]
         without = _apply(tokenizer, bare, tools)
         start = _shared(text, without)
-        tail = _shared(text[start:][::-1], without[start:][::-1])
-        regions.append(Region(start, len(text) - tail, "assistant"))
+        end = len(text) - _shared(text[start:][::-1], without[start:][::-1])
+        while start > 0 and end > start and text[start - 1] == text[end - 1]:
+            # What follows begins as the call does, with `<` most often: the first of the two is the call's.
+            start, end = start - 1, end - 1
+        regions.append(Region(start, end, "assistant"))
     return regions
 
 
