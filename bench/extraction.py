@@ -59,8 +59,7 @@ def ours(model, corpus: Corpus, layers: list[int]):
         from_token(FIRST),
     )
     seconds = time.perf_counter() - started
-    means = cells.means()
-    return torch.stack([balanced(means[:, :, i])[0] for i in range(len(layers))], 1), seconds
+    return torch.stack([balanced(cells.means(at))[0] for at in range(len(layers))], 1), seconds
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ def test_cosine_and_projection_are_of_the_residual_itself() -> None:
     handle.remove()
     h = kept["h"][0]
     for column, name in enumerate(("angry", "calm")):
-        raw = one.vectors.raw[0, one.vectors.index(name)]
+        raw = one.vectors.projected[0, one.vectors.index(name)]
         np.testing.assert_allclose(reading.projection[:, column], h @ (raw / raw.norm()), atol=1e-4)
         np.testing.assert_allclose(
             reading.cosine[:, column], torch.cosine_similarity(h, raw[None]), atol=1e-5
