@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from affekt.errors import PolicyError
-from affekt.models.prompt import Encoded
+from affekt.models.prompt import Encoded, Role
 from affekt.steering.bias import Bias
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ class WatchRow:
     """Names of the columns of `z`: every concept of the engine's vectors."""
     z: Float[np.ndarray, " concepts"]
     """The reading of the residual at the prompt's last token, or at the latest token."""
+    role: Role
+    """Whose words the token read is: `special` for one that is no text, such as the end of the reply."""
     tokens: tuple[int, ...]
     """The reply so far, the latest token included; empty at the prompt's end."""
     bias: Bias

@@ -4,7 +4,6 @@ padding."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from itertools import islice
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import Collected
+from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.pad import batches, right
 from affekt.engines.transformers.ready import encoded_of
 from affekt.errors import PromptError
@@ -27,29 +27,26 @@ WINDOW = 1024
 
 
 def collect(
-    model: Model,
+    core: Core,
     sources: Sequence[Source | Encoded],
     layers: Sequence[int],
     pick: Callable[[Encoded], Sequence[int]],
     mean: bool,
-    budget: int,
-    turn: Callable[[], AbstractContextManager[object]],
 ) -> Iterator[Collected]:
     """The collect verb; see `Engine.collect`.
 
     Args:
-        model: the opened model.
+        core: the engine's inside.
         sources: texts, chats, or either already encoded.
         layers: layers wanted, in the order of `values`.
         pick: chooses tokens by their indices.
         mean: one row, the mean of the picked tokens, instead of a row for each.
-        budget: most tokens of a batch, padding included.
-        turn: entered around each forward, since hooks are state of the network.
 
     Raises:
         PromptError: for a source that is empty or longer than the context; says which one.
         IndexError: for a layer that the model has not, or a pick that the source has not.
     """
+    model = core.model
     numbered = iter(enumerate(sources))
     while window := list(islice(numbered, WINDOW)):
         kept: list[tuple[int, Encoded, list[int]]] = []
@@ -63,9 +60,11 @@ def collect(
                 # No token after the last one picked is needed.
                 kept.append((index, encoded, picked))
         lengths = [max(picked) + 1 for _, _, picked in kept]
-        for batch in batches(lengths, budget):
-            with turn():
-                values = _run(model, [kept[i] for i in batch], layers, mean)
+        for batch in batches(lengths, core.budget):
+            with core.turn():
+                pooled = _run(model, [kept[i] for i in batch], layers, mean)
+            counts = [1 if mean else len(kept[i][2]) for i in batch]
+            values = [part.clone() for part in torch.split(pooled, counts, dim=1)]
             for i, own in zip(batch, values, strict=True):
                 yield Collected(kept[i][0], own, len(kept[i][2]))
 
@@ -81,7 +80,7 @@ def _encode(model: Model, source: Source | Encoded, index: int) -> Encoded:
 
 def _run(
     model: Model, rows: Sequence[tuple[int, Encoded, list[int]]], layers: Sequence[int], mean: bool
-) -> list[Float[Tensor, "layers rows d_model"]]:
+) -> Float[Tensor, "layers rows d_model"]:
     """One batch's residuals at the picked tokens, on the CPU."""
     counts = [len(picked) for _, _, picked in rows]
     ids = right([encoded.ids[: max(picked) + 1] for _, encoded, picked in rows], 0).to(model.device)
@@ -97,10 +96,9 @@ def _run(
             flat = sums / torch.tensor(counts, device=there)[:, None]
         pooled[layer] = flat
 
-    with torch.inference_mode(), capture(model, sorted(set(layers)), take):
+    with capture(model, sorted(set(layers)), take):
         run_to(model, ids, torch.ones_like(ids), max(layers))
-    stacked = torch.stack([pooled[layer].cpu() for layer in layers])
-    return [part.clone() for part in torch.split(stacked, [1] * len(rows) if mean else counts, dim=1)]
+    return torch.stack([pooled[layer].cpu() for layer in layers])
 
 
 def _picked(pick: Callable[[Encoded], Sequence[int]], encoded: Encoded, index: int) -> list[int]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from affekt.concepts.source import Source
-from affekt.engines.engine import BiasLike, Collected
+from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
+from affekt.engines.transformers.batch import Batch
 from affekt.engines.transformers.collect import collect
-from affekt.engines.transformers.probe import Probe
+from affekt.engines.transformers.core import Core
+from affekt.engines.transformers.generate import generate
+from affekt.engines.transformers.kv import CacheKind
 from affekt.engines.transformers.read import read
-from affekt.engines.transformers.ready import columns_of, encoded_of, parsed, program_of, required
+from affekt.engines.transformers.ready import columns_of, encoded_of, parsed, program_of
 from affekt.models.model import Model
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
@@ -31,15 +33,23 @@ class TransformersEngine:
         vectors: ConceptVectors | None = None,
         *,
         sibling: bool = False,
+        batch_size: int = 16,
         token_budget: int = 8192,
+        cache_tokens: int = 65536,
+        prefill_chunk: int | None = None,
+        cache: CacheKind = "dynamic",
     ) -> None:
         """Checks that vectors and model belong together.
 
         Args:
             model: the opened model.
-            vectors: concept vectors; only `collect`, and what neither reads nor steers, do without.
+            vectors: concept vectors; only what neither reads nor steers does without.
             sibling: allow vectors of another model of the same shape, as base and tuned are.
+            batch_size: most replies written at once.
             token_budget: most tokens of one forward of `collect`, `read` and `score`, padding included.
+            cache_tokens: most tokens of the replies written at once, prompts and padding included.
+            prefill_chunk: most tokens of a prompt run at a time; None runs prompts whole.
+            cache: `dynamic`, or `static`, which is allocated once and takes in no rows.
 
         Raises:
             VectorsError: for vectors of another model.
@@ -48,9 +58,13 @@ class TransformersEngine:
             vectors.require(model.identity, sibling)
         self.model = model
         self.vectors = vectors
-        self._budget = token_budget
-        self._turn = threading.RLock()
-        self._probes: dict[int, Probe] = {}
+        self._core = Core(model, vectors, token_budget, cache)
+        self._limits = (batch_size, cache_tokens, prefill_chunk)
+
+    @property
+    def joins(self) -> bool:
+        """Whether a request may join a batch that is running; a network whose cache does not let it waits."""
+        return self._core.joins
 
     def collect(
         self,
@@ -67,7 +81,7 @@ class TransformersEngine:
             PromptError: for a source that is empty or longer than the context; says which one.
             IndexError: for a layer that the model has not.
         """
-        return collect(self.model, sources, layers, pick, mean, self._budget, lambda: self._turn)
+        return collect(self._core, sources, layers, pick, mean)
 
     def read(
         self,
@@ -93,17 +107,27 @@ class TransformersEngine:
             BiasError: for a bias that cannot be applied.
             VectorsError: when the engine has no vectors, or they do not hold the layer.
         """
-        vectors = required(self.vectors, "reading")
-        columns, probe = columns_of(concepts, vectors), self.probe(layer)
+        vectors = self._core.required("reading")
+        columns, probe = columns_of(concepts, vectors), self._core.probe(layer)
         texts = [encoded_of(self.model, source, generation_prompt) for source in sources]
         one = parsed(bias, vectors)
         programs = [program_of(one, vectors, text, self.model) for text in texts]
-        return read(self.model, texts, programs, probe, columns, self._budget, lambda: self._turn)
+        return read(self._core, texts, programs, probe, columns)
 
-    def probe(self, layer: int | None = None) -> Probe:
-        """The read-out of all concepts at a layer, on the model's device."""
-        vectors = required(self.vectors, "reading")
-        layer = vectors.read_layer if layer is None else layer
-        if layer not in self._probes:
-            self._probes[layer] = Probe(vectors.readout(layer), vectors.names, self.model.device)
-        return self._probes[layer]
+    def generate(self, requests: Sequence[Request]) -> Iterator[Token | Reply]:
+        """Tokens of all requests as they come, and a `Reply` at the end of each reply.
+
+        Every request is checked before the first forward. Closing the iterator ends everything. On Ctrl-C,
+        what is finished is still given before KeyboardInterrupt is raised.
+
+        Raises:
+            PromptError: for a prompt that is empty or too long.
+            BiasError: for a bias that cannot be applied.
+            UnknownConcept: for a concept that the vectors do not hold.
+            VectorsError: for reading, steering or guarding without vectors.
+        """
+        return generate(self.open_batch(), requests)
+
+    def open_batch(self) -> Batch:
+        """A batch that requests are added to and cancelled in while it runs, for a server."""
+        return Batch(self._core, *self._limits)

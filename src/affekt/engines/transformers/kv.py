@@ -6,7 +6,7 @@ a cache can do depends on its layers:
 - attention over everything or over a sliding window: all of it. Windows keep their whole past here, since a
   row that goes back or is moved needs what lies before the window; the mask does the windowing.
 - states of linear attention and convolutions: all of it too; they have no length, and `Trail` knows earlier
-ones. - anything else, and `static` caches: rows may leave, none may join."""
+ones. - anything else, and `static` caches: rows may leave; none may join, and none can go back."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from transformers.cache_utils import (
     DynamicLayer,
     DynamicSlidingWindowLayer,
     LinearAttentionLayer,
-    StaticLayer,
 )
 
-__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "rewinds", "select"]
+__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "select"]
 
 CacheKind: TypeAlias = Literal["dynamic", "static"]
 """`dynamic` grows and takes new rows in; `static` is allocated once, at full length."""
@@ -117,13 +116,6 @@ def joins(config: PreTrainedConfig) -> bool:
     return all(type(layer) in movable for layer in DynamicCache(config=config).layers)
 
 
-def rewinds(config: PreTrainedConfig, kind: CacheKind) -> bool:
-    """Whether rows can go back in a cache of this kind."""
-    if kind == "dynamic":
-        return joins(config)
-    return all(type(layer) is StaticLayer for layer in StaticCache(config=config, max_cache_len=1).layers)
-
-
 def new_cache(config: PreTrainedConfig, kind: CacheKind, room: int) -> Cache:
     """An empty cache; one that is `static` holds `room` tokens, padding included, and no more."""
     if kind == "static":
@@ -175,8 +167,7 @@ def drop(cache: Cache, row: int, columns: int) -> None:
     States of linear attention are `Trail`'s to put back.
     """
     for layer in cache.layers:
-        if isinstance(layer, (Stretch, StaticLayer)):
-            length = int(layer.get_seq_length())
-            for store in (cast(Tensor, layer.keys), cast(Tensor, layer.values)):
-                kept = store[row, :, : length - columns].clone()
-                store[row, :, columns:length] = kept
+        if isinstance(layer, Stretch):
+            for store in (layer.keys, layer.values):
+                assert store is not None
+                store[row, :, columns:] = store[row, :, :-columns].clone()

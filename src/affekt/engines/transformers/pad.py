@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -17,15 +18,13 @@ def right(rows: Sequence[Sequence[int]], pad: int) -> Int[Tensor, "batch tokens"
     return torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
 
 
-def left(rows: Sequence[Sequence[int]], pad: int) -> Int[Tensor, "batch tokens"]:
-    """Token ids padded on the left, so that all rows end together."""
-    width = max(map(len, rows))
+def left(rows: Sequence[Sequence[int]], pad: int, width: int) -> Int[Tensor, "batch tokens"]:
+    """Token ids padded on the left to a width, so that all rows end together."""
     return torch.tensor([[*[pad] * (width - len(row)), *row] for row in rows])
 
 
-def places(lengths: Sequence[int], side: str) -> Int[Tensor, "batch tokens"]:
-    """Each token's place in its own row, from 0; -1 for padding on that side."""
-    width = max(lengths)
+def places(lengths: Sequence[int], side: Literal["left", "right"], width: int) -> Int[Tensor, "batch tokens"]:
+    """Each token's place in its own row, from 0; -1 for padding, which is on that side."""
     sizes = torch.tensor(lengths)[:, None]
     columns = torch.arange(width)[None]
     own = columns if side == "right" else columns - (width - sizes)

@@ -15,14 +15,7 @@ from affekt.steering.bias import Bias, parse
 from affekt.steering.program import Program, compile
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["biases_of", "columns_of", "encoded_of", "names_of", "parsed", "program_of", "required"]
-
-
-def required(vectors: ConceptVectors | None, what: str) -> ConceptVectors:
-    """The engine's vectors; VectorsError where there are none."""
-    if vectors is None:
-        raise VectorsError(f"{what} needs concept vectors; open the engine with vectors")
-    return vectors
+__all__ = ["biases_of", "columns_of", "encoded_of", "names_of", "parsed", "program_of"]
 
 
 def encoded_of(
@@ -43,16 +36,16 @@ def encoded_of(
 
 def parsed(bias: BiasLike, vectors: ConceptVectors | None) -> Bias:
     """A bias in any of its forms as terms; raises BiasError, UnknownConcept, VectorsError."""
-    if isinstance(bias, Bias):
-        return bias
-    return parse(bias, required(vectors, "an emotion_bias")) if bias else Bias()
+    if bias is None or isinstance(bias, Bias):
+        return bias or Bias()
+    return parse(bias, _required(vectors)) if len(bias) else Bias()
 
 
 def program_of(bias: Bias, vectors: ConceptVectors | None, prompt: Encoded, model: Model) -> Program | None:
     """A bias for one prompt; None where it changes nothing."""
     if bias.is_zero:
         return None
-    program = compile(bias, required(vectors, "an emotion_bias"), prompt, model.device)
+    program = compile(bias, _required(vectors), prompt, model.device)
     return None if program.is_empty else program
 
 
@@ -90,3 +83,9 @@ def names_of(model: Model, whole: Encoded) -> list[str]:
         whole.text[start:end] if end > start else names[id]
         for id, (start, end) in zip(whole.ids, whole.spans, strict=True)
     ]
+
+
+def _required(vectors: ConceptVectors | None) -> ConceptVectors:
+    if vectors is None:
+        raise VectorsError("an emotion_bias needs concept vectors; open the engine with vectors")
+    return vectors

@@ -1,0 +1,91 @@
+"""One forward with a cache, edits and readings in place; the hooks are gone when it returns."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from affekt.engines.transformers.probe import Probe
+from affekt.models.model import Model
+from affekt.models.residual import Edit, capture, edit
+
+__all__ = ["Forward", "Outcome"]
+
+
+class _Enough(BaseException):
+    """Unwinds a forward whose readings are all taken; it never leaves `Forward`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a forward gives."""
+
+    logits: Float[Tensor, "batch vocab"] | None
+    """At the last token of each row; None for a forward that was only to be read."""
+    scalars: Mapping[int, Float[np.ndarray, "batch tokens scalars"]]
+    """Per layer read, what a reading needs of every token, or of the last one only."""
+
+
+class Forward:
+    """Runs a model's network."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        known = inspect.signature(type(model.network).forward).parameters
+        self._last = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
+        self._places = "position_ids" in known
+
+    def __call__(
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "batch tokens"],
+        mask: Bool[Tensor, "batch length"] | None,
+        cache: Cache | None,
+        edits: Mapping[int, Edit],
+        probes: Sequence[Probe] = (),
+        every: bool = False,
+        only_read: bool = False,
+    ) -> Outcome:
+        """One forward.
+
+        Args:
+            ids: the tokens; all rows end with one of theirs.
+            positions: each token's place in its own row; -1 for padding. On the CPU.
+            mask: what is no padding, of cached and new tokens; None where nothing is padded.
+            cache: grows by these tokens.
+            edits: per layer, what steers this forward.
+            probes: read-outs at different layers.
+            every: read every token instead of the last one.
+            only_read: end after the deepest layer read; the cache is of no use then.
+        """
+        model, read = self._model, {probe.layer: probe for probe in probes}
+        deepest = max(read, default=-1)
+        taken: dict[int, Tensor] = {}
+
+        def take(layer: int, residual: Float[Tensor, "batch tokens d_model"]) -> None:
+            taken[layer] = read[layer].scalars(residual if every else residual[:, -1:])
+            if only_read and layer == deepest:
+                raise _Enough
+
+        logits = None
+        arguments = {"position_ids": positions.clamp(min=0).to(model.device)} if self._places else {}
+        with edit(model, edits), capture(model, list(read), take):
+            try:
+                out = model.network(
+                    input_ids=ids.to(model.device),
+                    attention_mask=None if mask is None else mask.to(model.device),
+                    past_key_values=cache,
+                    use_cache=cache is not None,
+                    **arguments,
+                    **self._last,
+                )
+                logits = out.logits[:, -1]
+            except _Enough:
+                pass
+        return Outcome(logits, {layer: scalars.cpu().numpy() for layer, scalars in taken.items()})
