@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -182,6 +182,7 @@ class Collected:
     """How many tokens were picked."""
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Runs a model. Everything above is written once against these verbs and knows no engine."""
 
