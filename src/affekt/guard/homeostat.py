@@ -46,8 +46,8 @@ class State:
 class Homeostat:
     """Settings of the controller.
 
-    It settles without lasting oscillation where the whole counter-bias moves the reading by up to `0.25 / gain`
-    z (8 at the default), within 10 tokens (as a first-order lag) after a delay of up to 4.
+    It settles without lasting oscillation where the whole counter-bias moves the reading by up to
+    `0.25 / gain` z (8 at the default), within 10 tokens (as a first-order lag) after a delay of up to 4.
     """
 
     gain: float = 0.03
@@ -69,7 +69,8 @@ class Homeostat:
         """The state after one more token.
 
         It starts when the reading is over the threshold, and lets go once `release` tokens in a row were calm
-        and the law asks for no dose any more: a reading calm only by the counter-bias would jump back. The integral grows only while the dose is within its bounds (anti-windup).
+        and the law asks for no dose any more: a reading calm only by the counter-bias would jump back. The
+        integral grows only while the dose is within its bounds (anti-windup).
 
         Args:
             state: before the token.

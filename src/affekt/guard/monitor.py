@@ -135,9 +135,7 @@ class Meter:
     Sums are kept for every token, so that the latest ones can be taken back.
     """
 
-    def __init__(
-        self, columns: np.ndarray, weights: Float[np.ndarray, " weights"], span: int | None
-    ) -> None:
+    def __init__(self, columns: np.ndarray, weights: Float[np.ndarray, " weights"], span: int | None) -> None:
         self._columns, self._weights, self._span = columns, weights, span
         self._sums = [0.0]
 
