@@ -91,7 +91,7 @@ def made_corpus(
     words: int = 60,
     name: str = "made",
 ) -> Corpus:
-    """Every concept in every topic of every form; a text names its labels and is filled up to `words` words."""
+    """Every concept in every topic of every form; a text has its labels and filler, `words` in all."""
     texts = []
     for concept in concepts:
         for form in forms:

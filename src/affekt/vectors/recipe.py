@@ -32,7 +32,7 @@ class Recipe:
     """Candidate layers as shares of depth, where no layers are asked for."""
     steer_band: tuple[float, float] = (0.45, 0.7)
     """Layers that share a dose, as shares of depth."""
-    steer_variant: Variant = "projected"
+    steer_variant: Variant = "whitened"
     """Vectors that steer."""
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ def held_out(
         layer: the layer they are of, to be named in the result.
         neutral: components that the paper's vectors are without.
     """
-    ranks: dict[float | None, list[Int[Tensor, " rows"]]] = {s: [] for s in (None, *SHRINKAGES)}
+    ranks: dict[float | None, list[Int[Tensor, " _"]]] = {s: [] for s in (None, *SHRINKAGES)}
     filled = ~means[..., 0].isnan()
     for fold in folds:
         kept = [cell for cell in range(means.shape[1]) if cell not in set(fold)]
@@ -93,7 +93,7 @@ def _ranks(scores: Float[Tensor, "rows concepts"], truth: Int[Tensor, " rows"]) 
     return (~(scores < own)).sum(1) - 1
 
 
-def _held(layer: int, shrinkage: float | None, ranks: Sequence[Int[Tensor, " rows"]]) -> Held:
+def _held(layer: int, shrinkage: float | None, ranks: Sequence[Int[Tensor, " _"]]) -> Held:
     top1, top5 = (torch.stack([(fold < k).double().mean() for fold in ranks]) for k in (1, 5))
     score = (top1 + top5) / 2
     sizes = torch.tensor([len(fold) for fold in ranks])
