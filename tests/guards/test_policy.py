@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from affekt.errors import PolicyError
-from affekt.guard.action import LADDER, Counter, Resample
-from affekt.guard.policy import Policy
+from affekt.guards.action import LADDER, Counter, Resample
+from affekt.guards.policy import Policy
 
 GOOD = """
 name: desk

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from affekt.errors import CalibrationError
-from affekt.guard.conformal import conformal, needed
+from affekt.guards.conformal import conformal, needed
 
 
 def single(scores: np.ndarray) -> list[list[float]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from affekt.guard.action import Counter, Damp, Resample
-from affekt.guard.document import At
-from affekt.guard.rule import Rule
+from affekt.guards.action import Counter, Damp, Resample
+from affekt.guards.document import At
+from affekt.guards.rule import Rule
 
 __all__ = ["contradiction"]
 

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats
 
 from affekt.errors import CalibrationError
-from affekt.guard.conformal import conformal
-from affekt.guard.drift import Drift, drift, exceedance
+from affekt.guards.conformal import conformal
+from affekt.guards.drift import Drift, drift, exceedance
 
 
 def draw(rng: np.random.Generator, n: int, shift: float = 0.0, scale: float = 1.0) -> list[list[float]]:

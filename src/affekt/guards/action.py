@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from affekt.errors import closest
-from affekt.guard.homeostat import Homeostat
+from affekt.guards.homeostat import Homeostat
 
 __all__ = [
     "LADDER",

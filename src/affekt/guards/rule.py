@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from affekt.errors import PolicyError
-from affekt.guard.action import LADDER, Action, Checked, Number
-from affekt.guard.monitor import AXES, Direction, Monitor, Position
+from affekt.guards.action import LADDER, Action, Checked, Number
+from affekt.guards.monitor import AXES, Direction, Monitor, Position
 
 __all__ = ["Rule"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from affekt.errors import PolicyError
-from affekt.guard.homeostat import Homeostat, State
+from affekt.guards.homeostat import Homeostat, State
 
 PLANTS = list(itertools.product([0.01, 0.03, 0.06], [0.3, 0.6, 1.0], [0, 2, 5, 10], [0, 1, 2, 4]))
 """Gain, reach as a share of what that gain can handle, time constant and delay in tokens."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from affekt.concepts import emotions
 from affekt.errors import PolicyError, UnknownConcept
-from affekt.guard.monitor import Monitor
+from affekt.guards.monitor import Monitor
 from affekt.reading.axes import arousal, valence
 from affekt.reading.reading import Reading
 from affekt.reading.smoothing import window

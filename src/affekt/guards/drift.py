@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from affekt.errors import CalibrationError
-from affekt.guard.conformal import CONFIDENCE, Groups, Promise
+from affekt.guards.conformal import CONFIDENCE, Groups, Promise
 
 __all__ = ["Drift", "Verdict", "drift", "exceedance"]
 

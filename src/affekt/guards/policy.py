@@ -12,11 +12,11 @@ from pydantic_core import PydanticCustomError
 from affekt.concepts.concept import emotions, styles
 from affekt.concepts.spelling import slip_for
 from affekt.errors import PolicyError, closest
-from affekt.guard.action import Checked, Resample
-from affekt.guard.contradiction import contradiction
-from affekt.guard.document import At, read_document, written
-from affekt.guard.monitor import AXES
-from affekt.guard.rule import Rule
+from affekt.guards.action import Checked, Resample
+from affekt.guards.contradiction import contradiction
+from affekt.guards.document import At, read_document, written
+from affekt.guards.monitor import AXES
+from affekt.guards.rule import Rule
 
 __all__ = ["Misplaced", "Policy", "Rule"]
 

@@ -1,0 +1,72 @@
+"""Calibrating monitors on the model's own replies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from affekt.concepts.shipped import neutral
+from affekt.concepts.source import Source
+from affekt.engines.engine import Sampling
+from affekt.errors import CalibrationError, VectorsError
+from affekt.guards.calibration import Calibrated, Calibration, vectors_hash
+from affekt.guards.conformal import needed
+from affekt.guards.monitor import Monitor
+from affekt.guards.recording import Progress, ReadingEngine, record, traffic_hash
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    engine: ReadingEngine,
+    monitors: Sequence[Monitor],
+    rates: float | Sequence[float],
+    traffic: Sequence[Source] | None = None,
+    sampling: Sampling | None = None,
+    layer: int | None = None,
+    progress: Progress | None = None,
+    resume: str | Path | None = None,
+) -> Calibration:
+    """Calibrates monitors on the model's own replies to neutral dialogues.
+
+    Args:
+        engine: with the vectors that will be used.
+        monitors: their thresholds do not matter.
+        rates: false alarms per reply to be promised.
+        traffic: dialogues; the shipped neutral ones unless given.
+        sampling: as the guarded replies will be decoded; greedily unless given.
+        layer: layer to read; the vectors' own unless given.
+        progress: called after each reply.
+        resume: file for the scores so far.
+
+    Raises:
+        CalibrationError: too few dialogues for a rate, said before anything is run; or as for `record`.
+        VectorsError: the engine has no vectors.
+    """
+    wanted = (rates,) if isinstance(rates, float) else tuple(rates)
+    dialogues: Sequence[Source] = neutral() if traffic is None else traffic
+    for rate in wanted:
+        if len(dialogues) < needed(rate):
+            raise CalibrationError(
+                f"{len(dialogues)} dialogues cannot promise {rate:.3%} false alarms per reply; at least "
+                f"{needed(rate):,} are needed"
+            )
+    vectors = engine.vectors
+    if vectors is None:
+        raise VectorsError("calibrating needs concept vectors; open the engine with vectors")
+    read = vectors.read_layer if layer is None else layer
+    sampling = sampling or Sampling()
+    scores = record(engine, monitors, dialogues, sampling, read, progress, resume)
+    calibrated = [Calibrated(replace(m, threshold=None), scores[m.name], wanted) for m in monitors]
+    for each in calibrated:
+        for rate in wanted:
+            each.promise(rate)
+    return Calibration(
+        model=engine.model.identity,
+        vectors=vectors_hash(vectors, read),
+        layer=read,
+        traffic=traffic_hash(dialogues),
+        sampling=sampling,
+        monitors=tuple(calibrated),
+    )
