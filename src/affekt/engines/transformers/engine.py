@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+from jaxtyping import Float
+
 from affekt.concepts.source import Source
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
 from affekt.engines.transformers.batch import Batch
@@ -12,7 +15,9 @@ from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.generate import generate
 from affekt.engines.transformers.kv import CacheKind
 from affekt.engines.transformers.read import read
-from affekt.engines.transformers.ready import columns_of, encoded_of, parsed, program_of
+from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed, program_of
+from affekt.engines.transformers.score import next_token, pair, score
+from affekt.errors import PromptError
 from affekt.models.model import Model
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
@@ -127,6 +132,59 @@ class TransformersEngine:
             VectorsError: for reading, steering or guarding without vectors.
         """
         return generate(self.open_batch(), requests)
+
+    def score(
+        self,
+        prompts: Sequence[Source | Encoded],
+        continuations: Sequence[str | Sequence[int]],
+        bias: BiasLike | Sequence[BiasLike] = None,
+    ) -> list[Float[np.ndarray, " tokens"]]:
+        """Natural log-probability of each token of each continuation after its prompt, under a bias.
+
+        Args:
+            prompts: texts, or chats that the assistant replies to; one that comes several times in a row of
+                equal biases is run once.
+            continuations: one for each prompt: a text, tokenised by itself, or token ids.
+            bias: one for all, or one for each pair. It reaches prompt and continuation as it would while
+                generating.
+
+        Raises:
+            PromptError: for an empty or overlong one, or lists of different lengths.
+            BiasError: for a bias that cannot be applied.
+        """
+        if len(prompts) != len(continuations):
+            raise PromptError(f"{len(continuations)} continuations for {len(prompts)} prompts")
+        biases = biases_of(bias, len(prompts), self.vectors)
+        encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
+        return score(
+            self._core,
+            [pair(self._core, *each) for each in zip(encoded, continuations, biases, strict=True)],
+        )
+
+    def next_token(
+        self,
+        prompts: Sequence[Source | Encoded],
+        bias: BiasLike | Sequence[BiasLike] = None,
+        ids: Sequence[int] | None = None,
+    ) -> Float[np.ndarray, "prompts tokens"]:
+        """Natural log-probabilities of the token after each prompt.
+
+        Args:
+            prompts: texts, or chats that the assistant replies to.
+            bias: one for all, or one for each prompt.
+            ids: the tokens wanted; None is the whole vocabulary.
+
+        Raises:
+            PromptError: for a prompt that is empty or too long.
+            BiasError: for a bias that cannot be applied.
+        """
+        biases = biases_of(bias, len(prompts), self.vectors)
+        encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
+        programs = [
+            program_of(one, self.vectors, prompt, self.model)
+            for one, prompt in zip(biases, encoded, strict=True)
+        ]
+        return next_token(self._core, encoded, programs, ids)
 
     def open_batch(self) -> Batch:
         """A batch that requests are added to and cancelled in while it runs, for a server."""

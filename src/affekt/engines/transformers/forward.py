@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers.cache_utils import Cache
@@ -64,7 +66,7 @@ class Forward:
             every: read every token instead of the last one.
             only_read: end after the deepest layer read; the cache is of no use then.
         """
-        model, read = self._model, {probe.layer: probe for probe in probes}
+        read = {probe.layer: probe for probe in probes}
         deepest = max(read, default=-1)
         taken: dict[int, Tensor] = {}
 
@@ -74,18 +76,56 @@ class Forward:
                 raise _Enough
 
         logits = None
-        arguments = {"position_ids": positions.clamp(min=0).to(model.device)} if self._places else {}
-        with edit(model, edits), capture(model, list(read), take):
+        with edit(self._model, edits), capture(self._model, list(read), take):
             try:
-                out = model.network(
-                    input_ids=ids.to(model.device),
-                    attention_mask=None if mask is None else mask.to(model.device),
-                    past_key_values=cache,
-                    use_cache=cache is not None,
-                    **arguments,
-                    **self._last,
-                )
-                logits = out.logits[:, -1]
+                logits = self._run(ids, positions, mask, cache, self._last)[:, -1]
             except _Enough:
                 pass
         return Outcome(logits, {layer: scalars.cpu().numpy() for layer, scalars in taken.items()})
+
+    def logits(
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "batch tokens"],
+        cache: Cache | None,
+        edits: Mapping[int, Edit],
+        columns: tuple[int, int],
+    ) -> Float[Tensor, "batch columns vocab"]:
+        """The logits of a range of columns, of rows that are padded on the right or not at all.
+
+        Args:
+            ids: the tokens.
+            positions: each token's place in its own row; -1 for padding. On the CPU.
+            cache: what comes before, without padding; grows by these tokens.
+            edits: per layer, what steers this forward.
+            columns: first column and the one after the last.
+        """
+        width, (first, end) = ids.shape[1], columns
+        with edit(self._model, edits):
+            if not self._last:
+                return self._run(ids, positions, None, cache, {})[:, first:end]
+            wanted: Any = (
+                width - first if end == width else torch.arange(first, end, device=self._model.device)
+            )
+            return self._run(ids, positions, None, cache, {"logits_to_keep": wanted})
+
+    def _run(
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "batch tokens"],
+        mask: Bool[Tensor, "batch length"] | None,
+        cache: Cache | None,
+        kept: Mapping[str, Any],
+    ) -> Float[Tensor, "batch kept vocab"]:
+        device = self._model.device
+        places = {"position_ids": positions.clamp(min=0).to(device)} if self._places else {}
+        out = self._model.network(
+            input_ids=ids.to(device),
+            attention_mask=None if mask is None else mask.to(device),
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **places,
+            **kept,
+        )
+        logits: Tensor = out.logits
+        return logits

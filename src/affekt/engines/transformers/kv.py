@@ -32,8 +32,6 @@ CacheKind: TypeAlias = Literal["dynamic", "static"]
 ROOM = 256
 """Columns that a full store grows by."""
 
-KV: TypeAlias = Float[Tensor, "batch heads tokens width"]
-
 
 class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
     """Keys and values with room to grow: a step writes its column and copies nothing that is there."""
@@ -44,7 +42,13 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         self._stores: tuple[Tensor, Tensor] | None = None
         self._length = 0
 
-    def update(self, key_states: KV, value_states: KV, *_args: Any, **_kwargs: Any) -> tuple[KV, KV]:
+    def update(
+        self,
+        key_states: Float[Tensor, "batch heads tokens key"],
+        value_states: Float[Tensor, "batch heads tokens value"],
+        *_args: Any,
+        **_kwargs: Any,
+    ) -> tuple[Float[Tensor, "batch heads length key"], Float[Tensor, "batch heads length value"]]:
         """Appends a forward's keys and values; returns all of them."""
         start, self._length = self._length, self._length + key_states.shape[-2]
         if self._stores is None or self._length > self._stores[0].shape[-2]:
@@ -81,7 +85,7 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         self._stores, self._length = (keys, values), length
         self._show()
 
-    def _grow(self, key_states: KV, value_states: KV, filled: int) -> None:
+    def _grow(self, key_states: Tensor, value_states: Tensor, filled: int) -> None:
         room = self._room if self._stores is None else filled + max(ROOM, filled // 2)
         shape = (*key_states.shape[:2], max(room, self._length))
         keys = key_states.new_empty((*shape, key_states.shape[-1]))
@@ -92,13 +96,15 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         self._stores = (keys, values)
         self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
 
-    def _show(self) -> tuple[KV, KV]:
+    def _show(self) -> tuple[Tensor, Tensor]:
         assert self._stores is not None
         self.keys, self.values = (store[:, :, : self._length] for store in self._stores)
         return self.keys, self.values
 
 
-def _moved(filled: KV, length: int, room: int) -> KV:
+def _moved(
+    filled: Float[Tensor, "batch heads own width"], length: int, room: int
+) -> Float[Tensor, "batch heads room width"]:
     """A store with these columns at the end of its first `length`, zeros before them."""
     batch, heads, own, width = filled.shape
     store = filled.new_empty((batch, heads, room, width))

@@ -1,0 +1,194 @@
+"""Log-probabilities of given continuations, and of single next tokens, under a bias."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+from affekt.engines.transformers import kv
+from affekt.engines.transformers.core import Core
+from affekt.engines.transformers.pad import batches, left, places, right
+from affekt.engines.transformers.ready import program_of
+from affekt.engines.transformers.wording import Wording
+from affekt.errors import PromptError
+from affekt.models.prompt import Encoded
+from affekt.steering.bias import Bias
+from affekt.steering.edit import batch_edits
+from affekt.steering.program import Program
+
+__all__ = ["Pair", "next_token", "pair", "score"]
+
+MOST_LOGITS = 1 << 26
+"""Most logits held at a time: a quarter of a gigabyte in float32."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A prompt and what is said after it."""
+
+    prompt: Encoded
+    """The prompt, generation prompt included."""
+    ids: tuple[int, ...]
+    """The continuation's tokens."""
+    program: Program | None
+    """What steers both."""
+    bias: str
+    """A key that pairs of the same bias share."""
+
+    @property
+    def needed(self) -> int:
+        """Tokens whose forward is needed: none comes after the last one."""
+        return len(self.prompt) + len(self.ids) - 1
+
+
+def pair(core: Core, prompt: Encoded, text: str | Sequence[int], bias: Bias) -> Pair:
+    """A prompt and its continuation, tokenised by itself; PromptError for none, or more than the context
+    holds."""
+    if isinstance(text, str):
+        ids = tuple(core.model.tokenizer(text, add_special_tokens=False)["input_ids"])
+    else:
+        ids = tuple(text)
+    if not ids:
+        raise PromptError("an empty continuation has no probability to score")
+    if len(prompt) + len(ids) > core.model.context:
+        raise PromptError(
+            f"prompt and continuation have {len(prompt) + len(ids):,} tokens, the model takes "
+            f"{core.model.context:,}"
+        )
+    program = program_of(bias, core.vectors, prompt, core.model)
+    return Pair(prompt, ids, _told(core, program, prompt, ids), bias.key())
+
+
+def _told(core: Core, program: Program | None, prompt: Encoded, ids: Sequence[int]) -> Program | None:
+    """A program that has heard a whole continuation, as it would have while that was written."""
+    if program is None or not program.waits:
+        return program
+    wording = Wording(core.model.tokenizer)
+    for index, id in enumerate(ids):
+        wording.add(id)
+        program = program.heard(wording.text, len(prompt) + index + 1)
+    return program
+
+
+def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
+    """The score verb on pairs; see `Engine.score`. A prompt that several pairs share is run once for them."""
+    groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
+    for index, pair in enumerate(pairs):
+        groups.setdefault((pair.prompt.ids, pair.bias), []).append(index)
+    shared = [group for group in groups.values() if len(group) > 1]
+    single = [group[0] for group in groups.values() if len(group) == 1]
+    scores: dict[int, np.ndarray] = {}
+    for batch in _alike(core, pairs, single):
+        scores |= zip(batch, _whole(core, [pairs[i] for i in batch]), strict=True)
+    for group in shared:
+        scores |= zip(group, _after(core, [pairs[i] for i in group]), strict=True)
+    return [scores[index] for index in range(len(pairs))]
+
+
+def next_token(
+    core: Core, prompts: Sequence[Encoded], programs: Sequence[Program | None], ids: Sequence[int] | None
+) -> Float[np.ndarray, "prompts tokens"]:
+    """The next_token verb on encoded prompts; see `Engine.next_token`."""
+    rows: dict[int, np.ndarray] = {}
+    for batch in batches([len(prompt) for prompt in prompts], core.budget):
+        own = [prompts[i].ids for i in batch]
+        lengths = [len(row) for row in own]
+        width = max(lengths)
+        where = places(lengths, "left", width)
+        edits = batch_edits([programs[i] for i in batch], where)
+        mask = None if min(lengths) == width else where >= 0
+        with core.turn():
+            logits = core.forward(left(own, 0, width), where, mask, None, edits).logits
+            assert logits is not None
+            logprobs = logits.float().log_softmax(-1)
+            values = (logprobs if ids is None else logprobs[:, list(ids)]).cpu().numpy()
+        rows |= zip(batch, values, strict=True)
+    width = _vocabulary(core) if ids is None else len(ids)
+    return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
+
+
+def _alike(core: Core, pairs: Sequence[Pair], indices: Sequence[int]) -> Iterator[list[int]]:
+    """Batches of like length whose tokens and logits are within what may be held."""
+    for batch in batches([pairs[i].needed for i in indices], core.budget):
+        rows: list[int] = []
+        for index in (indices[i] for i in batch):
+            if rows and _logits(core, [pairs[i] for i in [*rows, index]]) > MOST_LOGITS:
+                yield rows
+                rows = []
+            rows.append(index)
+        yield rows
+
+
+def _logits(core: Core, pairs: Sequence[Pair]) -> int:
+    first, end = _columns(pairs)
+    return len(pairs) * (end - first) * _vocabulary(core)
+
+
+def _columns(pairs: Sequence[Pair]) -> tuple[int, int]:
+    """The range of columns at which some pair's tokens are foretold, in rows padded on the right."""
+    return min(len(pair.prompt) for pair in pairs) - 1, max(pair.needed for pair in pairs)
+
+
+def _whole(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
+    """Pairs of different prompts: each row prompt and continuation at once."""
+    ids = right([[*pair.prompt.ids, *pair.ids[:-1]] for pair in pairs], 0)
+    where = places([pair.needed for pair in pairs], "right", ids.shape[1])
+    edits = batch_edits([pair.program for pair in pairs], where)
+    first, end = _columns(pairs)
+    with core.turn():
+        logits = core.forward.logits(ids, where, None, edits, (first, end))
+        starts = [len(pair.prompt) - 1 - first for pair in pairs]
+        return [
+            _gathered(logits[row, start : start + len(pair.ids)], pair.ids)
+            for row, (start, pair) in enumerate(zip(starts, pairs, strict=True))
+        ]
+
+
+def _after(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
+    """Pairs of one prompt and bias: the prompt once, then all continuations beside each other."""
+    prompt = pairs[0].prompt
+    head = torch.arange(len(prompt))[None]
+    scores: dict[int, np.ndarray] = {}
+    longer = [i for i, pair in enumerate(pairs) if len(pair.ids) > 1]
+    most = max(1, min(core.budget, MOST_LOGITS // _vocabulary(core)))
+    parts = [[longer[i] for i in part] for part in batches([len(pairs[i].ids) - 1 for i in longer], most)]
+    with core.turn():
+        cache = kv.new_cache(core.model.network.config, "dynamic", len(prompt))
+        edits = batch_edits([pairs[0].program], head)
+        ids = torch.tensor([prompt.ids])
+        logits = core.forward.logits(ids, head, cache, edits, (len(prompt) - 1, len(prompt)))[0]
+        for i, pair in enumerate(pairs):
+            scores[i] = _gathered(logits, pair.ids[:1])
+        for part in parts:
+            own = cache if part is parts[-1] else copy.deepcopy(cache)
+            for i, rest in zip(part, _rest(core, [pairs[i] for i in part], own), strict=True):
+                scores[i] = np.concatenate([scores[i], rest])
+    return [scores[i] for i in range(len(pairs))]
+
+
+def _rest(core: Core, pairs: Sequence[Pair], cache: Cache) -> list[Float[np.ndarray, " tokens"]]:
+    """All but the first token of continuations of the one prompt that is in the cache."""
+    ids = right([pair.ids[:-1] for pair in pairs], 0)
+    own = places([len(pair.ids) - 1 for pair in pairs], "right", ids.shape[1])
+    where = torch.where(own < 0, -1, own + len(pairs[0].prompt))
+    kv.select(cache, torch.zeros(len(pairs), dtype=torch.long, device=core.model.device))
+    edits = batch_edits([pair.program for pair in pairs], where)
+    logits = core.forward.logits(ids, where, cache, edits, (0, ids.shape[1]))
+    return [_gathered(logits[row, : len(pair.ids) - 1], pair.ids[1:]) for row, pair in enumerate(pairs)]
+
+
+def _vocabulary(core: Core) -> int:
+    return int(core.model.network.config.get_text_config().vocab_size)
+
+
+def _gathered(logits: Float[Tensor, "tokens vocab"], ids: Sequence[int]) -> Float[np.ndarray, " tokens"]:
+    chosen = torch.tensor(ids, device=logits.device)[:, None]
+    values: np.ndarray = logits.float().log_softmax(-1).gather(-1, chosen)[:, 0].cpu().numpy()
+    return values

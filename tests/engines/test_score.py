@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from affekt.engines.transformers import score as module
+from affekt.errors import BiasError, PromptError
+from affekt.models.prompt import Encoded, encode
+from tests.engines.small import (
+    CHAT,
+    LONG,
+    PROMPTS,
+    STRONG,
+    TEXT,
+    as_bias,
+    engine,
+    hooks,
+    outputs,
+    plain_logits,
+)
+from tests.models import FAMILIES
+
+SAID = (" the train would not come", "I do not know.", "Proud, angry", " was")
+
+
+def expected(one: Any, source: Any, said: str, spec: Any) -> np.ndarray:
+    """Log-probabilities from one forward over prompt and continuation, with the prompt's own program."""
+    prompt = encode(one.model.tokenizer, source, generation_prompt=True)
+    ids = one.model.tokenizer(said, add_special_tokens=False)["input_ids"]
+    whole = Encoded(
+        ids=(*prompt.ids, *ids),
+        spans=(*prompt.spans, *[(0, 0)] * len(ids)),
+        roles=(*prompt.roles, *["assistant"] * len(ids)),
+        text=prompt.text,
+    )
+    _, logits = outputs(one.model, whole, as_bias(spec, one.vectors), prompt, one.vectors)
+    logprobs = logits.log_softmax(-1)
+    start = len(prompt)
+    return np.array([float(logprobs[start + i - 1, id]) for i, id in enumerate(ids)])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("spec", [None, STRONG], ids=["plain", "biased"])
+def test_continuations_score_as_in_one_whole_forward(family: str, spec: Any) -> None:
+    one = engine(family)
+    # The first prompt comes three times: it is run once, its continuations beside each other.
+    prompts = [*PROMPTS, PROMPTS[0], PROMPTS[0]]
+    said = [*SAID, SAID[1], SAID[3]]
+    got = one.score(prompts, said, bias=spec)
+    for source, words, own in zip(prompts, said, got, strict=True):
+        np.testing.assert_allclose(own, expected(one, source, words, spec), atol=1e-4, rtol=1e-4)
+
+
+def test_a_shared_prompt_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = engine()
+    widths: list[tuple[int, ...]] = []
+    whole = one.model.network.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        widths.append(tuple(kwargs["input_ids"].shape))
+        return whole(*args, **kwargs)
+
+    alone = [one.score([CHAT], [said])[0] for said in SAID]
+    monkeypatch.setattr(one.model.network, "forward", counted)
+    together = one.score([CHAT] * 4, SAID)
+    assert len(widths) == 2
+    assert widths[0][0] == 1
+    assert widths[1][0] == 3  # one of them is a single token, which the prompt foretells
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_each_pair_may_have_its_own_bias() -> None:
+    one = engine()
+    specs = [None, STRONG, {"angry": {"mode": "ablate", "where": "reply"}}, STRONG]
+    got = one.score([TEXT] * 4, [SAID[0]] * 4, bias=specs)
+    for spec, own in zip(specs, got, strict=True):
+        np.testing.assert_allclose(own, expected(one, TEXT, SAID[0], spec), atol=1e-4)
+    assert np.abs(got[0] - got[1]).max() > 0.05
+    assert np.abs(got[0] - got[2]).max() > 1e-4
+
+
+def test_a_marker_within_the_continuation_is_heard() -> None:
+    one = engine()
+    spec = {"calm": {"dose": 0.8, "where": {"after": "train"}}}
+    said = " the train would not come before the night"
+    plain, steered = one.score([TEXT, TEXT], [said, said], bias=[None, spec])
+    changed = np.flatnonzero(np.abs(plain - steered) > 1e-4)
+    tokens = one.model.tokenizer(said, add_special_tokens=False)["input_ids"]
+    heard = next(i for i in range(len(tokens)) if "train" in one.model.tokenizer.decode(tokens[: i + 1]))
+    # The token after the marker is the first that is steered; the next one is the first foretold anew.
+    assert changed[0] == heard + 2
+
+
+def test_few_logits_at_a_time_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = engine()
+    prompts, said = [*PROMPTS, *[CHAT] * 4], [*SAID, *SAID]
+    whole = one.score(prompts, said)
+    monkeypatch.setattr(module, "MOST_LOGITS", 384 * 3)
+    for a, b in zip(whole, one.score(prompts, said), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_next_tokens_are_those_of_each_prompt_alone(family: str) -> None:
+    one = engine(family)
+    specs = [None, STRONG, {"calm": {"mode": "ablate"}}, None]
+    got = one.next_token(PROMPTS, bias=specs)
+    assert got.shape == (4, 384)
+    for source, spec, own in zip(PROMPTS, specs, got, strict=True):
+        prompt = encode(one.model.tokenizer, source, generation_prompt=True)
+        _, logits = outputs(one.model, prompt, as_bias(spec, one.vectors), prompt, one.vectors)
+        np.testing.assert_allclose(own, logits[-1].log_softmax(-1), atol=2e-4)
+    np.testing.assert_array_equal(one.next_token(PROMPTS, bias=specs, ids=[5, 9]), got[:, [5, 9]])
+
+
+def test_wrong_pairs_are_refused_and_leave_nothing_behind() -> None:
+    one = engine()
+    before = plain_logits(one.model)
+    with pytest.raises(PromptError, match="continuations for"):
+        one.score([TEXT], ["a", "b"])
+    with pytest.raises(PromptError, match="empty continuation"):
+        one.score([TEXT], [""])
+    with pytest.raises(PromptError, match="takes 2,048"):
+        one.score([LONG], [[7] * 2048])
+    with pytest.raises(PromptError, match="biases for"):
+        one.score([TEXT], ["a"], bias=[None, None])
+    with pytest.raises(BiasError):
+        one.next_token([TEXT], bias={"calm": "loud"})
+    assert one.score([], []) == []
+    assert one.next_token([], ids=[1, 2]).shape == (0, 2)
+    assert hooks(one.model) == 0
+    assert torch.equal(before, plain_logits(one.model))
