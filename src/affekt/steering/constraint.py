@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Shaped
@@ -29,6 +30,9 @@ RCOND = 1e-3
 
 RCOND_ABLATED = 1e-6
 """The same for unit directions that are ablated together, whose demands cannot contradict each other."""
+
+MAX_TABLE = 5
+"""Most coupled holds for which all choices of those in force are inverted beforehand."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,14 @@ class Joint:
     """Whether a value is set, so that it is always in force."""
     coupled: bool
     """Whether there are several holds, clamps among them, so that those in force must be found."""
+    subsets: Float[Tensor, "rows subsets holds holds"] | None
+    """Pseudo-inverses for each choice of holds in force, by its bits; none for uncoupled or many holds."""
 
     def to(self, device: torch.device) -> Joint:
         """The same on another device."""
-        tensors = [own.name for own in fields(self) if own.name != "coupled"]
-        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+        parts = {own.name: getattr(self, own.name) for own in fields(self)}
+        there: dict[str, Any] = {name: p.to(device) for name, p in parts.items() if isinstance(p, Tensor)}
+        return replace(self, **there)
 
 
 def join(holds: Sequence[Hold]) -> Joint:
@@ -75,6 +82,7 @@ def join(holds: Sequence[Hold]) -> Joint:
     move = _exact(torch.stack([h.unit for h in kept]) if kept else empty)
     move = move - move @ basis.mT @ basis
     coupling = _exact(weight) @ move.mT
+    coupled = len(kept) > 1 and any(h.mode == "clamp" for h in kept)
     return Joint(
         basis=basis.float()[None],
         mixed=mixed.float()[None],
@@ -84,7 +92,8 @@ def join(holds: Sequence[Hold]) -> Joint:
         coupling=coupling[None],
         inverse=_inverse(coupling).float()[None],
         fixed=torch.tensor([[h.mode == "set" for h in kept]], dtype=torch.bool, device=weight.device),
-        coupled=len(kept) > 1 and any(h.mode == "clamp" for h in kept),
+        coupled=coupled,
+        subsets=_subsets(coupling[None]) if coupled else None,
     )
 
 
@@ -102,16 +111,18 @@ def stack(joints: Sequence[Joint]) -> Joint:
             whole[0].diagonal()[part(joint).shape[1] :] = 1.0
         return torch.cat(parts)
 
+    coupled, coupling = any(joint.coupled for joint in joints), square(lambda j: j.coupling, holds)
     return Joint(
         basis=rows(lambda j: j.basis, ablations),
         mixed=square(lambda j: j.mixed, ablations),
         unmixed=square(lambda j: j.unmixed, ablations),
         weight=rows(lambda j: j.weight, holds),
         move=rows(lambda j: j.move, holds),
-        coupling=square(lambda j: j.coupling, holds),
+        coupling=coupling,
         inverse=square(lambda j: j.inverse, holds),
         fixed=rows(lambda j: j.fixed, holds),
-        coupled=any(joint.coupled for joint in joints),
+        coupled=coupled,
+        subsets=_subsets(coupling) if coupled else None,
     )
 
 
@@ -165,18 +176,16 @@ def _amounts(
     First all that are wrong are changed at once, which mostly suffices; then, so that it ends, only the first
     of them (Murty's least-index rule; Judice & Pires 1994).
     """
-    y, low, high = _exact(now), _exact(low), _exact(high)
-    fixed, coupling = joint.fixed[:, None].expand_as(now), joint.coupling[:, None]
+    fixed, at_low = joint.fixed[:, None].expand_as(now), now < low
+    active = fixed | at_low | (now > high)
+    if not active.any():
+        return torch.zeros_like(now)
+    y, low, high, coupling = _exact(now), _exact(low), _exact(high), joint.coupling[:, None]
     slack = 1e-9 * (1.0 + y.abs())
-    at_low = y < low
-    active = fixed | at_low | (y > high)
     amount = torch.zeros_like(y)
-    holds = y.shape[-1]
-    for step in range(4 + 4 * holds):
-        both = active[..., :, None] & active[..., None, :]
-        square = torch.where(both, coupling, 0.0) + torch.diag_embed((~active).to(y.dtype))
+    for step in range(4 + 4 * y.shape[-1]):
         gap = torch.where(active, torch.where(at_low, low, high) - y, 0.0)
-        amount = (_inverse(square) @ gap[..., None])[..., 0]
+        amount = (_in_force(active, joint) @ gap[..., None])[..., 0]
         reached = y + (coupling @ amount[..., None])[..., 0]
         under, over = reached < low - slack, reached > high + slack
         pulls = torch.where(at_low, amount < -slack, amount > slack)
@@ -188,6 +197,34 @@ def _amounts(
         at_low = torch.where(wrong & ~active, under, at_low)
         active = active ^ wrong
     return amount.to(now.dtype)
+
+
+def _in_force(
+    active: Bool[Tensor, "rows tokens holds"], joint: Joint
+) -> Float[Tensor, "rows tokens holds holds"]:
+    """The inverse coupling of each token's holds in force."""
+    if joint.subsets is None:
+        return _inverse(_among(active, joint.coupling[:, None]))
+    bits = 2 ** torch.arange(active.shape[-1], device=active.device)
+    rows = torch.arange(len(active), device=active.device)
+    return joint.subsets[rows[:, None], (active * bits).sum(-1)]
+
+
+def _subsets(coupling: Float[Tensor, "rows n n"]) -> Float[Tensor, "rows subsets n n"] | None:
+    holds = coupling.shape[-1]
+    if holds > MAX_TABLE:
+        return None
+    bits = torch.arange(holds, device=coupling.device)
+    chosen = (torch.arange(2**holds, device=coupling.device)[:, None] >> bits) & 1 == 1
+    return _inverse(_among(chosen[None], coupling[:, None]))
+
+
+def _among(
+    chosen: Bool[Tensor, "*#batch n"], coupling: Float[Tensor, "*#batch n n"]
+) -> Float[Tensor, "*batch n n"]:
+    """The coupling of the chosen among themselves; the others stand alone."""
+    both = chosen[..., :, None] & chosen[..., None, :]
+    return torch.where(both, coupling, 0.0) + torch.diag_embed((~chosen).to(coupling.dtype))
 
 
 def _basis(directions: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:

@@ -53,7 +53,7 @@ def schedule(term: Term, prompt: Encoded) -> Schedule:
     """Resolves a term's `where` and `ramp` for one prompt.
 
     A term that holds a reading leaves the row's first token alone unless its place names tokens: that token
-    is an attention sink, whose residual, many times the usual norm, is no reading.
+    is an attention sink, whose residual, up to a hundred times the usual norm, is no reading.
 
     Raises:
         BiasError: for a place that holds no token of this prompt.
