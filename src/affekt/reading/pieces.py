@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from affekt.reading.reading import Reading
 from affekt.reading.roles import CONTENT
 
-__all__ = ["Piece", "Turn", "label", "pieces", "turns", "visible"]
+__all__ = ["Piece", "Turn", "inline", "label", "pieces", "turns", "visible"]
 
 CONTROL = {i: chr(0x2400 + i) for i in range(32)} | {0x7F: "␡"}
 HIDDEN = re.compile(
@@ -85,11 +85,12 @@ def label(reading: Reading, token: int) -> str:
     """A token's name on one line; a token that is only a part of a character is named by the character."""
     start, end = reading.spans[token]
     name = reading.tokens[token]
-    return (
-        visible(reading.text[start:end] if "\ufffd" in name and end > start else name)
-        .replace("\n", "↵")
-        .replace("\t", "⇥")
-    )
+    return inline(reading.text[start:end] if "\ufffd" in name and end > start else name)
+
+
+def inline(text: str) -> str:
+    """`visible` on one line: newlines as ↵, tabs as ⇥."""
+    return visible(text).replace("\n", "↵").replace("\t", "⇥")
 
 
 def visible(text: str) -> str:

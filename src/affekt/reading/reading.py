@@ -105,6 +105,11 @@ class Reading:
         return self.take([i for i, (a, b) in enumerate(self.spans) if a < end and b > start and b > a])
 
     @property
+    def opens_text(self) -> bool:
+        """Whether the first token here is the first of the text, whose residual is huge whatever it says."""
+        return len(self) > 0 and self.spans[0][0] == 0
+
+    @property
     def prompt_end(self) -> int | None:
         """The index of the last token of the generation prompt; None where there is none."""
         return max((i for i, role in enumerate(self.roles) if role == "generation"), default=None)
@@ -206,7 +211,7 @@ class Reading:
         return [i for i, role in enumerate(self.roles) if role in wanted or i == end]
 
     def _content(self) -> list[int]:
-        return [i for i in self._rows(CONTENT) if i > 0 or self.spans[i][0] > 0]
+        return [i for i in self._rows(CONTENT) if i > 0 or not self.opens_text]
 
     def _some(self, roles: tuple[str, ...]) -> list[int]:
         rows = self._rows(roles) if roles else list(range(len(self)))

@@ -1,6 +1,7 @@
 """Smoothing a reading over tokens: always asked for, always said in the reading's `smoothing`.
 
-Both ways look back only, so the value at a token never rests on a token that comes after it.
+Both ways look back only, so the value at a token never rests on a token that comes after it. The first token
+of a text keeps its value and goes into no other: its residual is huge whatever it says, and drowns all else.
 """
 
 from __future__ import annotations
@@ -64,10 +65,15 @@ def window(reading: Reading, n: int) -> Reading:
 
 
 def _smoothed(reading: Reading, smooth: Callable[[np.ndarray], np.ndarray], description: str) -> Reading:
+    alone = 1 if reading.opens_text else 0
+
+    def after(values: Float[np.ndarray, "tokens concepts"]) -> Float[np.ndarray, "tokens concepts"]:
+        return np.concatenate([values[:alone], smooth(values[alone:])])
+
     return replace(
         reading,
-        z=smooth(reading.z),
-        cosine=smooth(reading.cosine),
-        projection=smooth(reading.projection),
+        z=after(reading.z),
+        cosine=after(reading.cosine),
+        projection=after(reading.projection),
         smoothing=f"{reading.smoothing}, then {description}" if reading.smoothing else description,
     )

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from affekt.reading.colour import DARK, SCALE, STEPS, Paper, hexadecimal, ramp, step
 from affekt.reading.parts import parts
-from affekt.reading.pieces import Piece, label, turns, visible
+from affekt.reading.pieces import Piece, inline, label, turns, visible
 from affekt.reading.reading import Reading
 
 __all__ = ["extremes", "heat", "legend", "render", "shade", "strongest_table"]
@@ -48,7 +48,7 @@ def render(
     blocks.append(legend(scale, paper))
     for name in [reading.top(1)[0][0]] if names is None else names:
         blocks += [
-            Text(f"\n{visible(name)}", style=Style(bold=True)),
+            Text(f"\n{inline(name)}", style=Style(bold=True)),
             heat(reading, name, scale=scale, paper=paper),
             Text(),
             extremes(reading, name, k),
@@ -96,9 +96,9 @@ def extremes(reading: Reading, name: str, k: int = 5) -> Table:
     )
     for i in [*order[:k], *order[len(order) - lowest :]]:
         start, end = tokens.spans[i]
-        line = Text(_inline(tokens.text[max(0, start - AROUND) : start]), FAINT)
+        line = Text(inline(tokens.text[max(0, start - AROUND) : start]), FAINT)
         line.append(f"[{label(tokens, i)}]", Style(bold=True, dim=False))
-        line.append(_inline(tokens.text[end : end + AROUND]))
+        line.append(inline(tokens.text[end : end + AROUND]))
         table.add_row(f"{z[i]:+.2f}", tokens.roles[i], line)
     return table
 
@@ -127,7 +127,7 @@ def strongest_table(reading: Reading, k: int = 5) -> Table:
             at = (part.peak.tokens or ())[column]
             table.add_row(
                 Text(f"{part.role}, n = {part.mean.n}" if row == 0 else ""),
-                Text(visible(name)),
+                Text(inline(name)),
                 f"{mean:+.2f}",
                 margin,
                 f"{part.peak.z[column]:+.2f}",
@@ -138,10 +138,10 @@ def strongest_table(reading: Reading, k: int = 5) -> Table:
 
 
 def _about(reading: Reading) -> Text:
-    said = [visible(reading.model), f"layer {reading.layer}", f"{len(reading):,} tokens"]
+    said = [inline(reading.model), f"layer {reading.layer}", f"{len(reading):,} tokens"]
     said += [f"{len(reading.concepts)} concepts"]
     if reading.smoothing:
-        said.append(f"smoothed: {visible(reading.smoothing)}")
+        said.append(f"smoothed: {inline(reading.smoothing)}")
     return Text(" · ".join(part for part in said if part), FAINT)
 
 
@@ -152,7 +152,3 @@ def _table() -> Table:
 def _shown(piece: Piece) -> str:
     marked = visible(piece.text or "·").replace("\t", "⇥   ")
     return marked.replace("\n", "↵" if piece.scaffold else "↵\n")
-
-
-def _inline(text: str) -> str:
-    return visible(text).replace("\n", "↵").replace("\t", "⇥")
