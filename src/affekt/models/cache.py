@@ -37,34 +37,39 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> Path:
     if folder.is_dir():
         return folder
     part = folder.with_name(f".{folder.name}.part")
+    lock = _lock(folder)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-        _acquire(lock, folder.name)
-        try:
-            if not folder.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-                part.mkdir()
-                make(part)
-                part.replace(folder)
-        finally:
+        if not folder.is_dir():
             shutil.rmtree(part, ignore_errors=True)
-            lock.release()
+            part.mkdir()
+            make(part)
+            part.replace(folder)
     except AffektError:
         raise
     except Exception as error:
         if why := _storage_trouble(error):
             raise StorageError(f"could not write to the cache {folder.parent}: {why}") from error
         raise
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        lock.release()
     return folder
 
 
-def _acquire(lock: FileLock, name: str) -> None:
+def _lock(folder: Path) -> FileLock:
+    """The folder's lock, taken; the system frees it when its holder dies."""
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with working(f"another process is preparing {name}; waiting for it"):
-            lock.acquire()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            with working(f"another process is preparing {folder.name}; waiting for it"):
+                lock.acquire()
+    except OSError as error:
+        why = _storage_trouble(error) or error.strerror or str(error)
+        raise StorageError(f"could not write to the cache {folder.parent}: {why}") from error
+    return lock
 
 
 def _storage_trouble(error: Exception) -> str | None:
