@@ -113,3 +113,10 @@ def test_too_few_words_with_norms_is_an_error_that_says_how_many():
     same = dict.fromkeys(NAMES, 0.5)
     with pytest.raises(ReadingError, match="different human norms"):
         normed_mean(replace(spoken(np.zeros((1, 45)))), same, "sameness")
+
+
+def test_a_long_text_gets_the_same_interval_at_every_place():
+    row = np.random.default_rng(0).normal(size=(1, len(NAMES)))
+    trace = valence(spoken(np.repeat(row, 2100, axis=0)))
+    assert np.ptp(trace.low) < 1e-6 and np.ptp(trace.high) < 1e-6
+    assert trace.low[0] < trace.values[0] < trace.high[0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affekt.reading.pieces import Piece, pieces, turns, visible
+from affekt.reading.pieces import Piece, about, pieces, turns, visible
 from tests.reading.readings import chat, made, parts
 
 
@@ -82,3 +82,9 @@ def test_visible_text_can_be_printed_anywhere(text):
     shown.encode("utf-8")
     assert not any(ord(c) < 32 and c not in "\n\t" for c in shown)
     assert visible(shown) == shown
+
+
+def test_about_is_one_line():
+    assert about(chat()) == "tiny-model · layer 20 · 14 tokens · 3 concepts"
+    one = replace(chat().take([3]).select(["calm"]), model="", smoothing="a\nb")
+    assert about(one) == "layer 20 · 1 token · 1 concept · smoothed: a↵b"

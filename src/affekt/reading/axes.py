@@ -19,6 +19,8 @@ from affekt.reading.reading import Reading
 __all__ = ["Axis", "AxisTrace", "arousal", "fit_axis", "normed_mean", "valence"]
 
 FEWEST_WORDS = 10
+CHUNK = 1024
+"""Tokens bootstrapped at once, so that a long text needs no more memory than a short one."""
 PENALTIES = 10.0 ** np.arange(-2, 3.5, 0.5)
 """Ridge penalties tried, in units of the vectors' mean variance along their components."""
 
@@ -114,7 +116,7 @@ def arousal(reading: Reading) -> AxisTrace:
 
 
 def normed_mean(
-    reading: Reading, norms: Mapping[str, float], name: str, *, resamples: int = 1000, seed: int = 0
+    reading: Reading, norms: Mapping[str, float], name: str, *, resamples: int = 400, seed: int = 0
 ) -> AxisTrace:
     """The mean of z weighted by ratings less their own mean, at each token.
 
@@ -138,7 +140,11 @@ def normed_mean(
     z = reading.select(rated).z.astype(np.float64).T
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(rated), np.full(len(rated), 1 / len(rated)), size=resamples)
-    low, high = np.percentile(_weights(drawn, ratings) @ z, [2.5, 97.5], axis=0)
+    samples = _weights(drawn, ratings)
+    low, high = np.empty((2, len(reading)))
+    for start in range(0, len(reading), CHUNK):
+        some = slice(start, start + CHUNK)
+        low[some], high[some] = np.percentile(samples @ z[:, some], [2.5, 97.5], axis=0)
     values = (_weights(np.ones((1, len(rated))), ratings) @ z)[0]
     return AxisTrace(name, values, low, high, len(rated))
 

@@ -16,7 +16,7 @@ from affekt.errors import ReadingError, UnknownConcept
 from affekt.reading.colour import DARK, LIGHT, SCALE, STEPS, Paper, hexadecimal, ramp, step
 from affekt.reading.parts import Part, parts
 from affekt.reading.payload import embedded, payload, percentile
-from affekt.reading.pieces import Piece, inline, turns, visible
+from affekt.reading.pieces import Piece, about, inline, turns, visible
 from affekt.reading.reading import Reading
 
 __all__ = ["page"]
@@ -128,10 +128,6 @@ def _bar(known: Sequence[str], scale: float | int, top: float, count: int) -> st
 
 
 def _article(index: int, reading: Reading, caption: str, concept: str | None, scale: float | int) -> str:
-    about = [inline(reading.model), f"layer {reading.layer}", f"{len(reading):,} tokens"]
-    about += [f"{len(reading.concepts)} concepts"]
-    if reading.smoothing:
-        about.append(f"smoothed: {inline(reading.smoothing)}")
     z = None
     for column, name in enumerate(reading.concepts):
         if inline(name) == concept:
@@ -145,7 +141,7 @@ def _article(index: int, reading: Reading, caption: str, concept: str | None, sc
     lists = "".join(_part(part) for part in parts(reading)) if reading.concepts else ""
     return (
         f'<article data-reading="{index}">{heading}'
-        f'<p class="about">{_text(" · ".join(part for part in about if part))}</p>'
+        f'<p class="about">{escape(about(reading))}</p>'
         f'<div class="heat" role="group" aria-label="Tokens; arrow keys go from one to the next">{said}</div>'
         f'<div class="trace"></div><div class="parts">{lists}</div></article>\n'
     )

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from affekt.reading.reading import Reading
 from affekt.reading.roles import CONTENT
 
-__all__ = ["Piece", "Turn", "inline", "label", "pieces", "turns", "visible"]
+__all__ = ["Piece", "Turn", "about", "inline", "label", "pieces", "turns", "visible"]
 
-CONTROL = {i: chr(0x2400 + i) for i in range(32)} | {0x7F: "␡"}
+CONTROL = {i: chr(0x2400 + i) for i in range(32) if chr(i) not in "\n\t"} | {0x7F: "␡"}
 HIDDEN = re.compile(
     "[\x80-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
@@ -44,6 +44,17 @@ class Turn:
     """A role of `roles.CONTENT`, `generation` for a prompt's open end, or empty."""
     pieces: tuple[Piece, ...]
     """In the order of the text."""
+
+
+def about(reading: Reading) -> str:
+    """One line: the model, the layer, how much was read, and whether it was smoothed."""
+    tokens, concepts = len(reading), len(reading.concepts)
+    facts = [inline(reading.model)] if reading.model else []
+    facts += [f"layer {reading.layer}", f"{tokens:,} token{'s' * (tokens != 1)}"]
+    facts += [f"{concepts} concept{'s' * (concepts != 1)}"]
+    if reading.smoothing:
+        facts.append(f"smoothed: {inline(reading.smoothing)}")
+    return " · ".join(facts)
 
 
 def pieces(reading: Reading) -> list[Piece]:
@@ -99,5 +110,4 @@ def visible(text: str) -> str:
     A control character could otherwise move a terminal's cursor, and a bidirectional one could turn what the
     reader sees around. Newlines and tabs stay, for the caller to mark.
     """
-    pictured = text.translate({code: sign for code, sign in CONTROL.items() if chr(code) not in "\n\t"})
-    return HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", pictured)
+    return HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", text.translate(CONTROL))

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from affekt.reading.colour import DARK, SCALE, STEPS, Paper, hexadecimal, ramp, step
 from affekt.reading.parts import parts
-from affekt.reading.pieces import Piece, inline, label, turns, visible
+from affekt.reading.pieces import Piece, about, inline, label, turns, visible
 from affekt.reading.reading import Reading
 
 __all__ = ["extremes", "heat", "legend", "render", "shade", "strongest_table"]
@@ -42,7 +42,7 @@ def render(
     Raises:
         UnknownConcept: for a name that the reading does not hold.
     """
-    blocks: list[RenderableType] = [_about(reading)]
+    blocks: list[RenderableType] = [Text(about(reading), FAINT)]
     if not len(reading) or not reading.concepts:
         return Group(*blocks, Text(visible(reading.text)))
     blocks.append(legend(scale, paper))
@@ -135,14 +135,6 @@ def strongest_table(reading: Reading, k: int = 5) -> Table:
                 end_section=row == k - 1,
             )
     return table
-
-
-def _about(reading: Reading) -> Text:
-    said = [inline(reading.model), f"layer {reading.layer}", f"{len(reading):,} tokens"]
-    said += [f"{len(reading.concepts)} concepts"]
-    if reading.smoothing:
-        said.append(f"smoothed: {inline(reading.smoothing)}")
-    return Text(" · ".join(part for part in said if part), FAINT)
 
 
 def _table() -> Table:
