@@ -10,7 +10,7 @@ from scipy import stats
 
 from affekt.errors import CalibrationError
 from affekt.guards.conformal import conformal
-from affekt.guards.drift import Drift, drift, exceedance
+from affekt.guards.drift import Drift, exceedance
 
 
 def draw(rng: np.random.Generator, n: int, shift: float = 0.0, scale: float = 1.0) -> list[list[float]]:
@@ -20,7 +20,7 @@ def draw(rng: np.random.Generator, n: int, shift: float = 0.0, scale: float = 1.
 def compare(seed: int, later: int = 240, **change: float) -> Drift:
     rng = np.random.default_rng(seed)
     before = draw(rng, 240)
-    return drift("fear", conformal(before, 0.05), before, draw(rng, later, **change))
+    return Drift.of("fear", conformal(before, 0.05), before, draw(rng, later, **change))
 
 
 def test_unchanged_traffic_is_rarely_blamed() -> None:
@@ -57,7 +57,7 @@ def test_a_small_calibration_may_have_a_rate_of_its_own() -> None:
     promise = conformal(before, 0.05)
     later = [[20.0]] * 3 + [[1.0]] * 17
     assert promise.low < 0.15 < promise.high
-    assert drift("fear", promise, before, later).verdict != "broken"
+    assert Drift.of("fear", promise, before, later).verdict != "broken"
 
 
 def test_the_interval_is_the_exact_binomial_one() -> None:
@@ -69,7 +69,7 @@ def test_the_interval_is_the_exact_binomial_one() -> None:
 def test_replies_of_a_dialogue_share_its_weight() -> None:
     before = [[float(score)] for score in range(100)]
     promise = conformal(before, 0.05)
-    result = drift("fear", promise, before, [[1000.0] * 50] + [[1.0]] * 99)
+    result = Drift.of("fear", promise, before, [[1000.0] * 50] + [[1.0]] * 99)
     assert result.n == 100 and result.rate == pytest.approx(0.01)
 
 
@@ -77,4 +77,4 @@ def test_replies_of_a_dialogue_share_its_weight() -> None:
 def test_no_data_is_an_error(later: list[list[float]]) -> None:
     before = [[float(score)] for score in range(100)]
     with pytest.raises(CalibrationError):
-        drift("fear", conformal(before, 0.05), before, later)
+        Drift.of("fear", conformal(before, 0.05), before, later)

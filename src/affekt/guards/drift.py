@@ -13,7 +13,7 @@ from scipy import stats
 from affekt.errors import CalibrationError
 from affekt.guards.conformal import CONFIDENCE, Groups, Promise
 
-__all__ = ["Drift", "Verdict", "drift", "exceedance"]
+__all__ = ["Drift", "Verdict", "exceedance"]
 
 Verdict = Literal["holds", "broken", "too little data"]
 
@@ -49,6 +49,51 @@ class Drift:
     verdict: Verdict
     """Whether the promise still holds."""
 
+    @classmethod
+    def of(cls, monitor: str, promise: Promise, before: Groups, later: Groups, seed: int = 0) -> Drift:
+        """Compares later scores with a calibration's.
+
+        The promise is broken where so many alarms have a chance under 1 % if nothing has changed. That chance
+        counts in that a calibration is itself a draw: the number of alarms is then beta-binomial.
+
+        Args:
+            monitor: its name.
+            promise: of the calibration.
+            before: the scores that the calibration rests on.
+            later: scores of dialogues since, of replies made in the same way.
+            seed: of the draw of one reply from each dialogue, for the test of the scores' distribution.
+
+        Raises:
+            CalibrationError: no later dialogue, or a score that is no number.
+        """
+        if not later or any(not group for group in later):
+            raise CalibrationError(f"{monitor}: no replies to compare with the calibration")
+        if any(math.isnan(score) for group in later for score in group):
+            raise CalibrationError(f"{monitor}: a later score is NaN; the model's readings are not numbers")
+        n = len(later)
+        alarms = sum(sum(score > promise.threshold for score in group) / len(group) for group in later)
+        low, high = exceedance(alarms, n)
+        p_rate = float(stats.betabinom.sf(math.floor(alarms + 1e-9) - 1, n, *promise.spread))
+        rng = np.random.default_rng(seed)
+        test = stats.ks_2samp(_one_each(before, rng), _one_each(later, rng))
+        verdict: Verdict = "holds"
+        if p_rate < SURPRISE:
+            verdict = "broken"
+        elif high > SLACK * promise.high:
+            verdict = "too little data"
+        return cls(
+            monitor=monitor,
+            promise=promise,
+            n=n,
+            rate=alarms / n,
+            low=low,
+            high=high,
+            p_rate=p_rate,
+            distance=float(test.statistic),
+            p_distance=float(test.pvalue),
+            verdict=verdict,
+        )
+
     @property
     def moved(self) -> bool:
         """Whether the scores have changed, be the promise kept or not."""
@@ -69,51 +114,6 @@ class Drift:
             "too little data": f"too little data; it takes about {_enough(self.promise):,} dialogues",
         }[self.verdict]
         return f"{self.monitor}: {saying}: {alarms}{moved}"
-
-
-def drift(monitor: str, promise: Promise, before: Groups, later: Groups, seed: int = 0) -> Drift:
-    """Compares later scores with a calibration's.
-
-    The promise is broken where so many alarms have a chance under 1 % if nothing has changed. That chance
-    counts in that a calibration is itself a draw: the number of alarms is then beta-binomial.
-
-    Args:
-        monitor: its name.
-        promise: of the calibration.
-        before: the scores that the calibration rests on.
-        later: scores of dialogues since, of replies made in the same way.
-        seed: of the draw of one reply from each dialogue, for the test of the scores' distribution.
-
-    Raises:
-        CalibrationError: no later dialogue, or a score that is no number.
-    """
-    if not later or any(not group for group in later):
-        raise CalibrationError(f"{monitor}: no replies to compare with the calibration")
-    if any(math.isnan(score) for group in later for score in group):
-        raise CalibrationError(f"{monitor}: a later score is NaN; the model's readings are not numbers")
-    n = len(later)
-    alarms = sum(sum(score > promise.threshold for score in group) / len(group) for group in later)
-    low, high = exceedance(alarms, n)
-    p_rate = float(stats.betabinom.sf(math.floor(alarms + 1e-9) - 1, n, *promise.spread))
-    rng = np.random.default_rng(seed)
-    test = stats.ks_2samp(_one_each(before, rng), _one_each(later, rng))
-    verdict: Verdict = "holds"
-    if p_rate < SURPRISE:
-        verdict = "broken"
-    elif high > SLACK * promise.high:
-        verdict = "too little data"
-    return Drift(
-        monitor=monitor,
-        promise=promise,
-        n=n,
-        rate=alarms / n,
-        low=low,
-        high=high,
-        p_rate=p_rate,
-        distance=float(test.statistic),
-        p_distance=float(test.pvalue),
-        verdict=verdict,
-    )
 
 
 def exceedance(alarms: float, n: int) -> tuple[float, float]:
