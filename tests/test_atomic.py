@@ -90,6 +90,14 @@ def test_permissions_are_the_users_or_the_old_files(tmp_path: Path) -> None:
     assert private.stat().st_mode & 0o777 == 0o600
 
 
+def test_permissions_do_not_depend_on_how_it_is_written(tmp_path: Path) -> None:
+    with replacing(tmp_path / "new") as part:
+        part.with_name("other").touch(0o600)
+        part.with_name("other").replace(part)
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     write_text(tmp_path / "link", "one")

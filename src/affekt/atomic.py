@@ -33,11 +33,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Made here and not by the writer, so that a folder that takes no files is found before the work.
         part.touch(exist_ok=False)
+        mode = (target if target.exists() else part).stat().st_mode
         yield part
         with part.open("r+b") as written:
             os.fsync(written.fileno())
-        if target.exists():
-            part.chmod(stat.S_IMODE(target.stat().st_mode))
+        # The writer may have put a file of its own, with other permissions, in the place of ours.
+        part.chmod(stat.S_IMODE(mode))
         part.replace(target)
     except StorageError:
         raise

@@ -77,9 +77,11 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Remove the stages' files, whatever their key, and the folder if nothing else is in it."""
-        for file in (*self.path.glob("*.sums"), *filter(is_part, self.path.glob(".*"))):
-            with suppress(OSError):
-                file.unlink()
+        for file in [*self.path.glob("*.sums"), *self.path.glob(".*")]:
+            # Of a process that was killed while it saved: our own part, or the one safetensors writes first.
+            if file.suffix == ".sums" or is_part(file) or file.name.startswith(".tmp"):
+                with suppress(OSError):
+                    file.unlink()
         with suppress(OSError):
             self.path.rmdir()
 
