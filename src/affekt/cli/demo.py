@@ -46,8 +46,8 @@ def demo(
 
     from affekt.engines import TransformersEngine
     from affekt.models.registry import DEFAULT
-    from affekt.reading import page as render_page
-    from affekt.reading import render
+    from affekt.reading.page import page as render_page
+    from affekt.reading.terminal import render
 
     console = Console()
     name = model or DEFAULT
@@ -63,13 +63,14 @@ def demo(
     console.rule("3. read a message that names no emotion")
     turn = [{"role": "user", "content": PROMPT}]
     [reading] = engine.read([turn])
-    render(reading, list(SHOWN[:2]))
+    console.print(render(reading, SHOWN[:2]))
     console.rule("4. steer the reply")
     replies = _replies(engine, turn)
     for bias, reply in zip(BIASES, replies, strict=True):
         console.print(f"[bold]{_name(bias)}[/bold]\n{reply.text.strip()}\n", highlight=False)
     readings = [reply.reading for reply in replies if reply.reading is not None]
-    write_text(page, render_page(readings, title=f"Affekt: {name}, one message and four replies"))
+    title = f"Affekt: {name}, one message and {len(replies)} replies"
+    write_text(page, render_page(readings, title, names=SHOWN, captions=[_name(b) for b in BIASES]))
     console.rule()
     console.print(f"Open [bold]{page}[/bold] in a browser. Next: affekt chat {name}, affekt check {name}")
 

@@ -50,7 +50,8 @@ def extract(
     save_vectors(vectors, file)
     typer.echo(
         f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
-        f"{opened.identity.n_layers}, read at layer {vectors.read_layer}; {time.monotonic() - started:.0f} s\n"
+        f"{opened.identity.n_layers}, read at layer {vectors.read_layer}; "
+        f"{time.monotonic() - started:.0f} s\n"
         f"written to {file}\nnext: affekt check {out or model}"
     )
 

@@ -41,8 +41,11 @@ def read(
     dtype: Dtype = "auto",
 ) -> None:
     """Read what emotion concepts a model carries at each token of a text or chat."""
+    from rich.console import Console
+
     from affekt.atomic import write_text
-    from affekt.reading import page, render
+    from affekt.reading.page import page
+    from affekt.reading.terminal import render
 
     sources = [*(text or ()), *_of_file(file), *_of_chat(chat)]
     if not sources:
@@ -53,14 +56,15 @@ def read(
         held.index(name)
     readings = engine.read(sources, layer=layer)
     if html:
-        write_text(html, page(readings))
+        write_text(html, page(readings, names=named or ()))
         typer.echo(f"written to {html}", err=True)
     if as_json:
         shown = [r.select(named) if named else r for r in readings]
         typer.echo(json.dumps([r.to_dict() for r in shown], ensure_ascii=False))
     elif not html:
+        console = Console()
         for reading in readings:
-            render(reading, named)
+            console.print(render(reading, named))
 
 
 def _of_file(file: Path | None) -> list[str]:

@@ -28,7 +28,7 @@ def steer(
     vectors: Vectors = None,
     dtype: Dtype = "auto",
 ) -> None:
-    """Steer a reply: --bias calm=0.5 --bias desperate=-0.5. Dial 1 is the largest dose that stays coherent."""
+    """Steer a reply: --bias calm=0.5 -b desperate=-0.5. Dial 1 is the largest dose that stays coherent."""
     from affekt.engines import Request, Sampling, Token
     from affekt.steering import parse
 
