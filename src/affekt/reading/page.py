@@ -34,6 +34,7 @@ def page(
     names: Sequence[str] = (),
     captions: Sequence[str] = (),
     scale: float | int = SCALE,
+    above: str = "",
 ) -> str:
     """A page with the text in colour, a concept picker, a trace over the tokens and the strongest concepts.
 
@@ -44,6 +45,8 @@ def page(
             of the highest mean in the first reading.
         captions: a heading for each reading.
         scale: the |z| of full colour at first.
+        above: HTML to stand above the readings, with its own style and no script; a button in it with
+            `data-concept` chooses that concept.
 
     Raises:
         ReadingError: for no reading, or captions that do not match.
@@ -91,7 +94,7 @@ def page(
 <h1>{_text(title)}</h1>
 {_bar(known, scale, percentile(shown), len(shown))}
 </header>
-<main>
+{above}<main>
 <div id="readings"{many}>{articles}</div>
 <aside id="inspector" aria-live="polite" aria-label="The token in focus"></aside>
 </main>
