@@ -1,0 +1,235 @@
+"""The dial: for each concept the largest dose that leaves replies coherent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from affekt.concepts import Concept
+from affekt.engines.engine import Engine, Sampling
+from affekt.errors import CalibrationError
+from affekt.quality.coherence import everyday, losses
+from affekt.vectors.conceptvectors import ConceptVectors
+from affekt.vectors.gather import Progress
+
+__all__ = ["BOUND", "GRID", "calibrate_dial", "largest", "shrunk", "spread_out"]
+
+BOUND = 0.5
+"""Largest rise of the unsteered model's loss on its own steered replies, in nats per token."""
+
+GRID = (0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8)
+"""Doses tried, in mean residual norms shared out over the steering band."""
+
+LOWER = 0.2
+"""Quantile of the measured doses that concepts get which were not measured."""
+
+SIGNS = (1, -1)
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """What was measured: rises of the loss, NaN where an arm had already broken at smaller doses."""
+
+    doses: tuple[float, ...]
+    rises: Float[np.ndarray, "doses arms signs prompts"]
+
+
+def calibrate_dial(
+    engine: Engine,
+    vectors: ConceptVectors,
+    *,
+    bound: float = BOUND,
+    measured: int = 20,
+    prompts: Sequence[str] | None = None,
+    max_tokens: int = 24,
+    grid: Sequence[float] = GRID,
+    progress: Progress | None = None,
+) -> ConceptVectors:
+    """Find the dose at which the dial stands at 1 for every concept.
+
+    Steering every concept at every dose would take hours on a small machine, and concepts differ little. So a
+    sample of them, spread over the clusters, is steered at rising doses, both ways, all in one batch a dose;
+    each stops when its replies cost the unsteered model `bound` nats per token more than its own greedy
+    replies do. How far the measured doses differ beyond what other prompts would change is estimated from
+    halves of the prompts, and the differences are shrunk by it. The other concepts of the same kind get a
+    lower quantile.
+
+    Args:
+        engine: runs the model, steered by these vectors.
+        vectors: their doses are set in the result.
+        bound: largest mean rise of the loss.
+        measured: how many concepts are steered; more are measured more exactly, in more time.
+        prompts: user messages; by default four short everyday ones.
+        max_tokens: length of the replies.
+        grid: doses, rising.
+        progress: called as the work goes on.
+
+    Returns:
+        The vectors with `doses`, and under `card["dial"]` how they were found.
+
+    Raises:
+        CalibrationError: the model gives no usable reply unsteered, or there is nothing to search.
+    """
+    if not bound > 0 or len(grid) < 2 or list(grid) != sorted(set(grid)) or not grid[0] > 0:
+        raise CalibrationError("a calibration needs a bound over 0 and at least two rising doses over 0")
+    asked = list(prompts) if prompts is not None else everyday(4)
+    sample = spread_out(vectors.concepts, measured)
+    trials, asked, sampled = _measure(engine, sample, asked, bound, grid, max_tokens, progress)
+    rises = trials.rises
+    found = np.array([largest(trials.doses, rises[:, i], bound) for i in range(len(sample))])
+    halves = [
+        np.array([largest(trials.doses, rises[:, i, :, half::2], bound) for i in range(len(sample))])
+        for half in (0, 1)
+    ]
+    kinds = [concept.kind for concept in sample]
+    kept, alike = shrunk(found, halves[0], halves[1]) if len(asked) > 1 else (found, 0.0)
+    doses = vectors.doses.clone()
+    for i, concept in enumerate(vectors.concepts):
+        own = [dose for other, dose in zip(sample, kept, strict=True) if other.name == concept.name]
+        same = [dose for kind, dose in zip(kinds, kept, strict=True) if kind == concept.kind] or list(kept)
+        doses[i] = float(own[0] if own else np.quantile(same, LOWER))
+    about: dict[str, Any] = {
+        "bound": bound,
+        "grid": list(trials.doses),
+        "prompts": len(asked),
+        "max_tokens": max_tokens,
+        "layers": list(vectors.steer_layers),
+        "variant": vectors.steer_variant,
+        "inferred_quantile": LOWER,
+        "reliability": alike,
+        "sampled_rise": sampled,
+        "measured": {
+            concept.name: {
+                "dose": float(kept[i]),
+                "own": float(found[i]),
+                "rise": _json(rises[:, i].mean((1, 2))),
+            }
+            for i, concept in enumerate(sample)
+        },
+        "inferred": len(vectors.concepts) - len(sample),
+    }
+    return replace(vectors, doses=doses, card={**vectors.card, "dial": about})
+
+
+def spread_out(concepts: Sequence[Concept], n: int) -> list[Concept]:
+    """`n` concepts (all where there are fewer), every kind by its share and every cluster in turn."""
+    groups: dict[tuple[str, str], list[Concept]] = {}
+    for concept in concepts:
+        groups.setdefault((concept.kind, concept.cluster or ""), []).append(concept)
+    sizes = {kind: sum(c.kind == kind for c in concepts) for kind, _ in groups}
+    chosen: list[Concept] = []
+    for kind, size in sizes.items():
+        share = min(size, max(2, round(n * size / len(concepts))))
+        own = [members for (of, _), members in groups.items() if of == kind]
+        # Of each cluster the first, then those in between by halves, so that near neighbours come last.
+        turns = [[members[i] for i in _by_halves(len(members))] for members in own]
+        rounds = [members[turn] for turn in range(size) for members in turns if turn < len(members)]
+        chosen += rounds[:share]
+    return chosen
+
+
+def largest(doses: Sequence[float], rises: Float[np.ndarray, "doses signs prompts"], bound: float) -> float:
+    """The dose at which the mean rise, of the sign that costs more, meets a bound; between doses by a
+    straight line.
+
+    NaN counts as over the bound. What lies above the first dose that breaks it is not looked at.
+    """
+    costs = np.where(np.isnan(rises).any(2), np.inf, rises.mean(2)).max(1)
+    before, cost_before = 0.0, 0.0
+    for dose, cost in zip(doses, costs, strict=True):
+        if cost >= bound:
+            reach = (bound - cost_before) / (cost - cost_before) if np.isfinite(cost) else 0.0
+            # A reply that loops has no finite cost: stay at the last dose that held, or half of the first.
+            return float(before + max(0.0, reach) * (dose - before)) or dose / 2
+        before, cost_before = dose, float(cost)
+    return before
+
+
+def shrunk(
+    found: Float[np.ndarray, " arms"], one: Float[np.ndarray, " arms"], other: Float[np.ndarray, " arms"]
+) -> tuple[Float[np.ndarray, " arms"], float]:
+    """Doses drawn together, on a log scale, by as much as their differences are noise.
+
+    Args:
+        found: from all prompts.
+        one: from one half of the prompts.
+        other: from the other half.
+
+    Returns:
+        The doses, and the reliability of their differences (0: none, one dose would do for all; 1: all).
+    """
+    a, b = np.log(one), np.log(other)
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    r = float(a @ b) / size if size else 0.0
+    alike = max(0.0, 2 * r / (1 + r)) if r > 0 else 0.0
+    logs = np.log(found)
+    middle = logs.mean()
+    return np.exp(middle + alike * (logs - middle)), alike
+
+
+def _measure(
+    engine: Engine,
+    sample: Sequence[Concept],
+    prompts: Sequence[str],
+    bound: float,
+    grid: Sequence[float],
+    max_tokens: int,
+    progress: Progress | None,
+) -> tuple[_Trials, list[str], float | None]:
+    """Rises of the loss over a grid of doses; the prompts used; the rise of sampling."""
+    greedy = Sampling(max_tokens=max_tokens)
+    base, _ = losses(engine, prompts, [None] * len(prompts), greedy)
+    usable = [i for i, loss in enumerate(base) if np.isfinite(loss)]
+    if not usable:
+        raise CalibrationError(
+            "the model gives no usable reply without steering (all are empty or go in circles), so it "
+            "cannot be said "
+            "what steering costs; give other prompts, or steer by raw doses"
+        )
+    asked, base = [prompts[i] for i in usable], base[usable]
+    free, _ = losses(
+        engine, asked, [None] * len(asked), Sampling(max_tokens=max_tokens, temperature=1.0, seed=0)
+    )
+    free = (free - base)[np.isfinite(free)]
+    rises = np.full((len(grid), len(sample), len(SIGNS), len(asked)), np.nan)
+    alive: Bool[np.ndarray, " arms"] = np.ones(len(sample), dtype=bool)
+    for step, dose in enumerate(grid):
+        if progress is not None:
+            progress("dial", step, len(grid))
+        arms = [i for i in range(len(sample)) if alive[i]]
+        if not arms:
+            break
+        rows = [(i, s, p) for i in arms for s in range(len(SIGNS)) for p in range(len(asked))]
+        biases = [{sample[i].name: {"dose": dose * SIGNS[s]}} for i, s, _ in rows]
+        loss, _ = losses(engine, [asked[p] for _, _, p in rows], biases, greedy)
+        for (i, s, p), value in zip(rows, loss, strict=True):
+            rises[step, i, s, p] = value - base[p]
+        for i in arms:
+            own = rises[step, i]
+            alive[i] = bool((np.nan_to_num(own, nan=np.inf).mean(1) < bound).all())
+    if progress is not None:
+        progress("dial", len(grid), len(grid))
+    return _Trials(tuple(grid), rises), asked, float(free.mean()) if len(free) else None
+
+
+def _by_halves(n: int) -> list[int]:
+    """0 to n - 1, ends first, then middles of what is between."""
+    order, gaps = [], [(0, n - 1)]
+    seen: set[int] = set()
+    for low, high in gaps:
+        for i in (low, high, (low + high) // 2):
+            if i not in seen and 0 <= i < n:
+                order.append(i)
+                seen.add(i)
+        middle = (low + high) // 2
+        gaps += [gap for gap in ((low, middle), (middle, high)) if gap[1] - gap[0] > 1]
+    return order
+
+
+def _json(values: Float[np.ndarray, " doses"]) -> list[float | None]:
+    return [round(float(v), 4) if np.isfinite(v) else None for v in values]
