@@ -25,8 +25,8 @@ def rows(tokens: int, concepts: int = 3, seed: int = 0) -> np.ndarray:
 
 def reading(z: np.ndarray, concepts: tuple[str, ...]) -> Reading:
     n = len(z)
-    spans = tuple((i, i + 1) for i in range(n))
-    return Reading("x" * n, ("x",) * n, spans, ("assistant",) * n, concepts, z, z, z, layer=1)
+    spans = tuple((i + 1, i + 2) for i in range(n))  # a reply comes after its prompt
+    return Reading("x" * (n + 1), ("x",) * n, spans, ("assistant",) * n, concepts, z, z, z, layer=1)
 
 
 def test_a_concept_at_each_token() -> None:
