@@ -48,7 +48,7 @@ class Fitted:
 def fit(
     cells: CellMeans,
     cells_of: Layout,
-    neutral: Sequence[Float[Tensor, "d_model components"]],
+    neutral: Sequence[Float[Tensor, "d_model _"]],
     layers: tuple[int, ...],
     n_layers: int,
     recipe: Recipe,
