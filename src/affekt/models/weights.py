@@ -45,7 +45,7 @@ def resolve(name: str, cache: str | Path | None = None) -> Weights:
     path = Path(name).expanduser()
     if name in ENTRIES:
         return Weights(name, _registered(ENTRIES[name], root))
-    if path.is_dir():
+    if name and path.is_dir():
         return Weights(path.resolve().name, _checked(path))
     if path.is_file():
         return Weights(path.stem, _converted(path, root))
