@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from importlib import import_module
+from typing import Any
 
 import typer
 
@@ -13,8 +15,8 @@ from affekt.version import __version__
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = ("demo", "models", "extract", "check", "read", "steer", "chat")
-"""One module of this package each, with a function of the same name, in the order of the help page."""
+COMMANDS = ("demo", "models", "extract", "check", "read", "steer", "chat", "calibrate", "drift", "guard")
+"""One module of this package each, with a function or app of the same name, in the help page's order."""
 
 app = typer.Typer(
     help="Read, set and audit the emotion concepts inside open-weight language models.",
@@ -34,12 +36,23 @@ def _root(version: bool = typer.Option(False, "--version", help="Print the versi
 
 def _register() -> None:
     for name in COMMANDS:
-        app.command(name)(getattr(import_module(f"affekt.cli.{name}"), name))
+        command = getattr(import_module(f"affekt.cli.{name}"), name)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+
+
+def _on_one_line(message: Warning | str, category: type[Warning], *_place: Any, **_file: Any) -> None:
+    """A warning as a user reads it, without the line of code that raised it."""
+    if category.__module__.startswith("affekt."):
+        typer.secho(f"affekt: {message}", fg=typer.colors.YELLOW, err=True)
 
 
 def main() -> None:
     """Run the command line: an error is one line on stderr and an exit code, never a traceback."""
     _register()
+    warnings.showwarning = _on_one_line
     try:
         app()
     except AffektError as error:

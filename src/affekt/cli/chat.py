@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from affekt.cli.guard import guarded
 from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of
 from affekt.cli.session import open_session
 from affekt.errors import AffektError
@@ -15,7 +17,8 @@ from affekt.errors import AffektError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from affekt.engines import Engine
+    from affekt.engines import Reply, Sampling, TransformersEngine
+    from affekt.guards import Guarded
     from affekt.vectors import ConceptVectors
 
 __all__ = ["chat"]
@@ -33,7 +36,6 @@ class _State:
     turns: list[dict[str, str]] = field(default_factory=list)
     bias: dict[str, Any] = field(default_factory=dict)
     concepts: tuple[str, ...] = ("desperate", "calm", "afraid", "angry", "happy", "loving")
-    seed: int | None = None
 
 
 def chat(
@@ -54,21 +56,27 @@ def chat(
     from rich.console import Console
 
     from affekt.engines import Sampling
+    from affekt.guards import Policy
+    from affekt.steering import parse
 
     asked = bias_of(bias)
+    checked = Policy.load(policy) if policy else None
     _, held, engine = open_session(model, vectors, dtype)
-    state = _State(bias=asked, seed=seed)
+    parse(asked, held)
+    state = _State(bias=asked)
     if read:
         _read(state, held, read)
-    watcher = None
-    if policy:
-        from affekt.guard import Policy
-
-        watcher = Policy.load(policy).watcher(held)
+    else:
+        state.concepts = tuple(name for name in state.concepts if name in held.names) or held.names[:6]
+    sampling = Sampling(max_tokens, temperature, seed=seed)
+    guard = guarded(engine, checked, None, vectors) if checked else None
+    if guard is not None and guard.calibration is not None:
+        guard.calibration.compare(sampling)
     start = [{"role": "system", "content": system}] if system else []
     state.turns = list(start)
     console = Console(highlight=False)
-    console.print(f"[dim]{model}, layer {held.read_layer}; /help for commands[/dim]")
+    layer = held.read_layer if checked is None or checked.layer is None else checked.layer
+    console.print(f"{model}, layer {layer}; /help for commands", style="dim", markup=False)
     while True:
         try:
             line = console.input("[bold]you[/bold] ").strip()
@@ -82,12 +90,11 @@ def chat(
                 state.turns = list(start)
                 console.print("[dim]forgotten[/dim]")
             elif line.startswith("/"):
-                console.print(f"[dim]{_command(state, held, line)}[/dim]", markup=True)
+                console.print(_command(state, held, line), style="dim", markup=False)
             elif line:
-                sampling = Sampling(max_tokens=max_tokens, temperature=temperature, seed=state.seed)
-                _reply(console, engine, state, line, sampling, watcher)
+                _reply(console, engine, state, line, sampling, guard)
         except AffektError as error:
-            console.print(f"[red]{error}[/red]")
+            console.print(str(error), style="red", markup=False)
         except KeyboardInterrupt:
             console.print("\n[dim]stopped[/dim]")
 
@@ -101,7 +108,8 @@ def _command(state: _State, held: ConceptVectors, line: str) -> str:
         if rest.strip() in {"off", "none"}:
             state.bias = {}
         elif rest.strip():
-            wanted = bias_of(rest.split())
+            # A concept may be two words, so the pairs do not end at every space.
+            wanted = bias_of(re.findall(r"[^=]+=\S*|.+", rest))
             parse(wanted, held)
             state.bias = wanted
         return f"bias: {state.bias or 'none'}"
@@ -120,11 +128,11 @@ def _read(state: _State, held: ConceptVectors, names: str) -> None:
 
 def _reply(
     console: Console,
-    engine: Engine,
+    engine: TransformersEngine,
     state: _State,
     line: str,
-    sampling: Any,
-    watcher: Any,
+    sampling: Sampling,
+    guard: Guarded | None,
 ) -> None:
     from rich.text import Text
 
@@ -132,7 +140,8 @@ def _reply(
     from affekt.reading import diverging
 
     turns = [*state.turns, {"role": "user", "content": line}]
-    request = Request(turns, sampling, bias=state.bias, read=state.concepts, guard=watcher)
+    watcher, layer = (guard.guardian, guard.policy.layer) if guard is not None else (None, None)
+    request = Request(turns, sampling, state.bias, state.concepts, layer, watcher)
     console.print("[bold]model[/bold] ", end="")
     for event in engine.generate([request]):
         if isinstance(event, Token) and event.text:
@@ -142,11 +151,19 @@ def _reply(
         elif isinstance(event, Reply):
             console.print()
             if event.replaced:
-                console.print(f"[bold]guard:[/bold] {event.text}")
+                console.print(f"instead: {event.text}", style="bold", markup=False)
             state.turns = [*turns, {"role": "assistant", "content": event.text}]
-            if event.reading is not None and len(event.tokens):
-                said = event.reading.z[event.prompt_tokens :].mean(0)
-                means = ", ".join(f"{n} {z:+.1f}" for n, z in zip(event.reading.concepts, said, strict=True))
-                console.print(f"[dim]mean z over {len(event.tokens)} tokens: {means}[/dim]")
+            console.print(_means(event), style="dim", markup=False)
             for one in event.events:
-                console.print(f"[yellow]guard: {one}[/yellow]")
+                console.print(f"guard: {one}", style="yellow", markup=False)
+
+
+def _means(reply: Reply) -> str:
+    """What the reply's own words read as, the mark of its end left out."""
+    whole = reply.reading
+    places = range(reply.prompt_tokens, 0 if whole is None else len(whole.tokens))
+    said = [place for place in places if whole is not None and whole.roles[place] != "special"]
+    if whole is None or not said:
+        return "no tokens to read"
+    means = zip(whole.concepts, whole.z[said].mean(0), strict=True)
+    return f"mean z over {len(said)} tokens: " + ", ".join(f"{name} {z:+.1f}" for name, z in means)

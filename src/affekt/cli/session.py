@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from affekt.engines import Engine
+    from affekt.engines import TransformersEngine
     from affekt.models import Model
     from affekt.vectors import ConceptVectors
     from affekt.vectors.gather import Progress
@@ -26,7 +26,7 @@ def open_model(name: str, dtype: str = "auto") -> Model:
 
 def open_session(
     name: str, vectors: Path | None, dtype: str = "auto"
-) -> tuple[Model, ConceptVectors, Engine]:
+) -> tuple[Model, ConceptVectors, TransformersEngine]:
     """A model with its vectors.
 
     Raises:
@@ -48,7 +48,7 @@ def open_session(
 
 
 @contextmanager
-def progress_bar() -> Iterator[Progress]:
+def progress_bar(unit: str = "characters") -> Iterator[Progress]:
     """A bar with the time left on a terminal, a line a stage elsewhere; both on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -60,8 +60,8 @@ def progress_bar() -> Iterator[Progress]:
         def line(stage: str, done: int, total: int) -> None:
             if stage not in stages:
                 stages.add(stage)
-                rest = f", {done / total:.0%} done before" if done and total else ""
-                print(f"{stage}: {total:,} characters{rest}", file=sys.stderr)
+                rest = f", {done / total:.0%} done before" if done * 100 >= total > 0 else ""
+                print(f"{stage}: {total:,} {unit}{rest}", file=sys.stderr)
 
         yield line
         return
