@@ -80,7 +80,7 @@ def _vectors(model: Model) -> ConceptVectors:
     from affekt.engines import TransformersEngine, extract
     from affekt.errors import VectorsError
     from affekt.quality import calibrate_dial
-    from affekt.vectors import load_vectors, save_vectors
+    from affekt.vectors import Checkpoint, load_vectors, save_vectors
     from affekt.vectors.shelf import shelf
 
     file = shelf(model.identity.name)
@@ -92,6 +92,7 @@ def _vectors(model: Model) -> ConceptVectors:
         with progress_bar() as progress:
             vectors = extract(model, progress=progress, resume=file.with_suffix(".parts"))
         save_vectors(vectors, file)
+        Checkpoint(file.with_suffix(".parts")).clear()
         typer.echo(f"extracted {len(vectors.concepts)} concepts in {time.monotonic() - started:.0f} s")
     if math.isnan(float(vectors.doses[0])):
         typer.echo("calibrating the dial: the largest dose that leaves replies coherent")

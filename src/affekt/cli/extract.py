@@ -28,7 +28,7 @@ def extract(
     """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was."""
     from affekt.concepts import Corpus
     from affekt.engines import TransformersEngine
-    from affekt.vectors import Recipe, save_vectors
+    from affekt.vectors import Checkpoint, Recipe, save_vectors
     from affekt.vectors import extract as run
     from affekt.vectors.shelf import shelf
 
@@ -36,6 +36,7 @@ def extract(
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
     opened = open_model(model, dtype)
     file = out or shelf(opened.identity.name)
+    parts = file.with_suffix(".parts")
     started = time.monotonic()
     with progress_bar() as progress:
         vectors = run(
@@ -45,9 +46,10 @@ def extract(
             wanted,
             Recipe(first_token=first_token),
             progress,
-            resume=file.with_suffix(".parts"),
+            resume=parts,
         )
     save_vectors(vectors, file)
+    Checkpoint(parts).clear()
     typer.echo(
         f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
         f"{opened.identity.n_layers}, read at layer {vectors.read_layer}; "

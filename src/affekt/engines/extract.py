@@ -32,7 +32,8 @@ def extract(
         layers: layers to keep, from 0; by default candidates around two thirds of depth.
         recipe: the choices of the method (paper section 2.3).
         progress: called with stage, characters done and characters in all.
-        resume: folder for the state of an unfinished run; a stopped run goes on from there.
+        resume: folder for the state of the run; a stopped run goes on from there. It stays until
+            `Checkpoint(resume).clear()`, to be called when the vectors are saved.
 
     Raises:
         CorpusError: a corpus leaves some concept without a usable text.
