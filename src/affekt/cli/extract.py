@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from affekt.cli.making import make_vectors, set_dial
 from affekt.cli.options import Dtype, ModelName
-from affekt.cli.session import open_model, progress_bar
+from affekt.cli.session import open_model
 
 __all__ = ["extract"]
 
@@ -23,39 +23,24 @@ def extract(
     ] = None,
     layers: Annotated[str | None, typer.Option(help="Layers to keep, such as 12-20 or 12,16,20.")] = None,
     first_token: Annotated[int, typer.Option(help="First token of a text that is averaged.")] = 50,
+    dial: Annotated[
+        int, typer.Option(min=0, help="Concepts on which the dial is calibrated; 0 leaves that to later.")
+    ] = 8,
     dtype: Dtype = "auto",
 ) -> None:
     """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was."""
     from affekt.concepts import Corpus
-    from affekt.engines import TransformersEngine
-    from affekt.vectors import Checkpoint, Recipe, save_vectors
-    from affekt.vectors import extract as run
+    from affekt.vectors import Recipe
     from affekt.vectors.shelf import shelf
 
     wanted = layer_numbers(layers)
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
     opened = open_model(model, dtype)
     file = out or shelf(opened.identity.name)
-    parts = file.with_suffix(".parts")
-    started = time.monotonic()
-    with progress_bar() as progress:
-        vectors = run(
-            TransformersEngine(opened).collect,
-            opened.identity,
-            corpora,
-            wanted,
-            Recipe(first_token=first_token),
-            progress,
-            resume=parts,
-        )
-    save_vectors(vectors, file)
-    Checkpoint(parts).clear()
-    typer.echo(
-        f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
-        f"{opened.identity.n_layers}, read at layer {vectors.read_layer}; "
-        f"{time.monotonic() - started:.0f} s\n"
-        f"written to {file}\nnext: affekt check {out or model}"
-    )
+    vectors = make_vectors(opened, file, corpora, wanted, Recipe(first_token=first_token))
+    if dial:
+        set_dial(opened, vectors, file, dial)
+    typer.echo(f"written to {file}\nnext: affekt check {out or model}")
 
 
 def layer_numbers(asked: str | None) -> list[int] | None:
