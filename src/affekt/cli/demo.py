@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.atomic import write_text
-from affekt.cli.session import open_model, progress_bar
+from affekt.cli.making import make_vectors, set_dial
+from affekt.cli.session import open_model
 
 if TYPE_CHECKING:
     from affekt.engines import Reply, TransformersEngine
@@ -77,10 +77,8 @@ def demo(
 
 def _vectors(model: Model) -> ConceptVectors:
     """The model's vectors from the shelf, or extracted and dialled now."""
-    from affekt.engines import TransformersEngine, extract
     from affekt.errors import VectorsError
-    from affekt.quality import calibrate_dial
-    from affekt.vectors import Checkpoint, load_vectors, save_vectors
+    from affekt.vectors import load_vectors
     from affekt.vectors.shelf import shelf
 
     file = shelf(model.identity.name)
@@ -88,16 +86,9 @@ def _vectors(model: Model) -> ConceptVectors:
         vectors = load_vectors(file)
         vectors.require(model.identity)
     except VectorsError:
-        started = time.monotonic()
-        with progress_bar() as progress:
-            vectors = extract(model, progress=progress, resume=file.with_suffix(".parts"))
-        save_vectors(vectors, file)
-        Checkpoint(file.with_suffix(".parts")).clear()
-        typer.echo(f"extracted {len(vectors.concepts)} concepts in {time.monotonic() - started:.0f} s")
+        vectors = make_vectors(model, file)
     if math.isnan(float(vectors.doses[0])):
-        typer.echo("calibrating the dial: the largest dose that leaves replies coherent")
-        vectors = calibrate_dial(TransformersEngine(model, vectors), vectors)
-        save_vectors(vectors, file)
+        vectors = set_dial(model, vectors, file, measured=8)
     typer.echo(
         f"layers {vectors.layers[0]}-{vectors.layers[-1]}, read at {vectors.read_layer}; kept in {file}"
     )

@@ -56,7 +56,7 @@ def set_dial(model: Model, vectors: ConceptVectors, file: Path, measured: int) -
         )
     save_vectors(dialled, file)
     typer.echo(
-        f"dial 1 is a dose of {float(dialled.doses.min()):.2f} to {float(dialled.doses.max()):.2f} mean residual "
-        f"norms, measured on {measured} concepts"
+        f"dial 1 is a dose of {float(dialled.doses.min()):.2f} to {float(dialled.doses.max()):.2f} mean "
+        f"residual norms, measured on {measured} concepts"
     )
     return dialled
