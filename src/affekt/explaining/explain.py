@@ -153,6 +153,8 @@ def _falls(
     biases = [Bias(), *(Bias((Term(name, "ablate", layers, where=Where(at)),)) for name, at in ablations)]
     rows = [(text, bias) for bias in biases for text in texts]
     scored: list[Float[np.ndarray, " _"]] = []
+    if progress is not None:
+        progress("ablating", 0, len(rows))
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
         prompts, replies = [text.prompt for text, _ in part], [text.reply for text, _ in part]

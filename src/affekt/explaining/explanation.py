@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
 
 from affekt.errors import ReadingError, UnknownConcept
 from affekt.explaining.chance import Verdict
 from affekt.reading.reading import Reading
+from affekt.reading.roles import CONTENT
 
 __all__ = ["FIRES", "PLACES", "Control", "Effect", "Explanation", "Firing", "Place", "Replied"]
 
@@ -100,7 +100,8 @@ class Firing:
     concept: str
     """The concept."""
     first: int | None
-    """First token, after the text's very first, at which z is at least `FIRES`; None where it never is."""
+    """First token at which z is at least `FIRES`; None where it never is. Tokens are words, the text's very
+    first one left out, and the prompt's last token."""
     peak: int
     """The token of the highest z."""
     z: float
@@ -167,7 +168,7 @@ class Explanation:
 
     def fired(self, reply: int = 0) -> tuple[Firing, ...]:
         """Where each tested concept first showed and where it was strongest, in the order of the ranking."""
-        return tuple(_firing(self.replies[reply].reading, concept) for concept in self.concepts)
+        return tuple(_firing(self.replies[reply], concept) for concept in self.concepts)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it in JSON's types."""
@@ -188,11 +189,13 @@ class Explanation:
         }
 
 
-def _firing(reading: Reading, concept: str) -> Firing:
-    z: Float[np.ndarray, " tokens"] = reading.of(concept)[1:]
+def _firing(reply: Replied, concept: str) -> Firing:
+    roles, end = reply.reading.roles, reply.prompt_tokens - 1
+    tokens = [i for i in range(1, len(roles)) if roles[i] in CONTENT or i == end]
+    z = reply.reading.of(concept)[tokens]
     above = np.flatnonzero(z >= FIRES)
     peak = int(z.argmax())
-    return Firing(concept, int(above[0]) + 1 if len(above) else None, peak + 1, float(z[peak]))
+    return Firing(concept, tokens[above[0]] if len(above) else None, tokens[peak], float(z[peak]))
 
 
 def _replied(explanation: Explanation, i: int) -> dict[str, Any]:

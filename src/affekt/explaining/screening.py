@@ -19,8 +19,11 @@ ALIKE = 0.9
 
 
 def strength(readings: Sequence[Reading], prompt_tokens: int) -> Float[np.ndarray, " concepts"]:
-    """How much each concept shows: the largest |z| of the mean over the prompt's words, the prompt's last
-    token, and the mean over each reply.
+    """How much each concept shows where it shows most: in the mean over the prompt's words, at the prompt's
+    last token, or in the mean over a reply.
+
+    In each of these parts |z| counts relative to its root mean square over all concepts, since a single
+    token's readings are larger than a mean's.
 
     Args:
         readings: of all concepts, one of each reply after the same prompt.
@@ -30,7 +33,8 @@ def strength(readings: Sequence[Reading], prompt_tokens: int) -> Float[np.ndarra
     words = [i for i in range(1, prompt_tokens) if first.roles[i] in CONTENT]
     parts = [first.z[words or slice(prompt_tokens)].mean(0), first.z[prompt_tokens - 1]]
     parts += [reading.z[prompt_tokens:].mean(0) for reading in readings]
-    shown: Float[np.ndarray, " concepts"] = np.abs(np.stack(parts)).max(0)
+    sizes = [np.abs(part) / max(float(np.sqrt((part**2).mean())), 1e-9) for part in parts]
+    shown: Float[np.ndarray, " concepts"] = np.stack(sizes).max(0)
     return shown
 
 
@@ -57,8 +61,8 @@ def screen(
         if i not in chosen and not _alike(directions[i], directions[chosen]):
             chosen.append(i)
     said = f"{named} asked for; " if named else ""
-    said += f"{len(chosen) - named} of {len(vectors.names)} by the largest mean |z| over prompt or reply"
-    said += f" or |z| at the prompt's end, none of a |cosine| of {ALIKE} or more with one before it"
+    said += f"{len(chosen) - named} of {len(vectors.names)} that the readings show most, in the prompt, at "
+    said += f"its end or in the reply, none of a |cosine| of {ALIKE} or more with one before it"
     return tuple(vectors.names[i] for i in chosen), said
 
 
