@@ -63,7 +63,7 @@ def read_document(path: Path) -> Document:
         raise PolicyError(f"{path}{line}: not one YAML document: {error.problem}") from error
     except (yaml.YAMLError, ValueError) as error:
         raise PolicyError(f"{path}: not YAML: {error}") from error
-    if not isinstance(data, dict):
+    if node is None or not isinstance(data, dict):
         what = "empty" if data is None else f"a {type(data).__name__}"
         raise PolicyError(f"{path}: the file is {what}; expected a mapping with 'monitors'")
     return Document(data, path, dict(_lines(node, (), path)))

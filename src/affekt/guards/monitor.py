@@ -24,6 +24,9 @@ Direction = Literal["above", "below"]
 AXES = ("valence", "arousal")
 """What can be watched beside concepts: means of z weighted by human norms."""
 
+FEWEST = 10
+"""Fewest concepts with human norms that an axis is made of, as for a reading's."""
+
 
 @dataclass(frozen=True)
 class Monitor:
@@ -161,6 +164,9 @@ def _axis(name: str, concepts: Sequence[str]) -> dict[str, float]:
     rated = {concept: rating for concept, rating in norms.items() if rating is not None}
     middle = sum(rated.values()) / len(rated) if rated else 0.0
     size = sum(abs(rating - middle) for rating in rated.values())
-    if not size:
-        raise PolicyError(f"{name} needs concepts with human norms that differ; here are {len(rated)}")
+    if len(rated) < FEWEST or not size:
+        raise PolicyError(
+            f"{name} needs at least {FEWEST} concepts with different human norms; the vectors have "
+            f"{len(rated)}"
+        )
     return {concept: (rating - middle) / size for concept, rating in rated.items()}
