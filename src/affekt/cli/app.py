@@ -43,16 +43,23 @@ def _register() -> None:
             app.command(name)(command)
 
 
-def _on_one_line(message: Warning | str, category: type[Warning], *_place: Any, **_file: Any) -> None:
-    """A warning as a user reads it, without the line of code that raised it."""
-    if category.__module__.startswith("affekt."):
-        typer.secho(f"affekt: {message}", fg=typer.colors.YELLOW, err=True)
+def _speak_plainly() -> None:
+    """Affekt's own warnings on one line, without the line of code that raised them; others as they were."""
+    others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if category.__module__.startswith("affekt."):
+            typer.secho(f"affekt: {message}", fg=typer.colors.YELLOW, err=True)
+        else:
+            others(message, category, *place, **more)
+
+    warnings.showwarning = show
 
 
 def main() -> None:
     """Run the command line: an error is one line on stderr and an exit code, never a traceback."""
     _register()
-    warnings.showwarning = _on_one_line
+    _speak_plainly()
     try:
         app()
     except AffektError as error:

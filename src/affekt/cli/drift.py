@@ -46,9 +46,7 @@ def drift(
     before = named or Calibration.load(file)
     before.require(opened.identity, held, before.layer)
     if traffic_hash(later.sources) == before.traffic:
-        raise CalibrationError(
-            f"{traffic} is what it was calibrated on; that says nothing about later traffic"
-        )
+        raise CalibrationError(f"{traffic} is what {file} was made from; give traffic that came later")
     later.fit(opened)
     monitors = [each.monitor for each in before.monitors]
     parts = file.with_suffix(f".{later.key(monitors, before.sampling, before.layer)}.parts")
