@@ -54,7 +54,8 @@ def load(
     spread = device == "auto" and torch.cuda.device_count() > 1
     network = _network(weights, precision, "auto" if spread else chosen)
     tokenizer = _tokenizer(weights)
-    layers = find(network)
+    with quiet():
+        layers = find(network)
     width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
     identity = Identity(
         name=weights.name,
