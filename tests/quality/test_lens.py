@@ -42,7 +42,7 @@ def test_planted_words_come_first() -> None:
     random = found["random, as it is"]
     assert isinstance(random[0], Figure) and 300 < random[0].value < 700
     assert isinstance(random[1], Figure) and random[1].value < 0.1
-    assert section.verdict.startswith("Vectors point towards their words")
+    assert section.verdict.startswith("Vectors point at their words")
     assert section.data["projected, as it is"]["happy"]["top"][0] == "happy"  # type: ignore[index]
 
 

@@ -67,13 +67,12 @@ def forms(cells: Cells) -> Section:
         ("left out", *COLUMNS),
         tuple(rows),
         (
-            "Each row: vectors and read-out are fitted on all other texts and asked about those left out, "
-            "and so "
-            "is the text-only baseline (TF-IDF centroids of words and of characters).",
+            "Each row: vectors and read-out are fitted on all other texts and asked about those left "
+            "out, and so is the text-only baseline (TF-IDF centroids of words and of characters).",
             f"The baseline is {given}, which is the stronger of the two.",
             f"By chance top-1 is {1 / kinds:.3f}, top-5 {min(1, 5 / kinds):.3f}. The read layer and the "
-            f"read-out's "
-            "shrinkage were chosen on these same forms; the implicit prompts had no part in that choice.",
+            "read-out's shrinkage were chosen on these same forms; the implicit prompts had no part in "
+            "that choice.",
         ),
         {"chance": [k / kinds for k in TOPS], "baseline": given},
     )

@@ -80,15 +80,12 @@ def affect(vectors: ConceptVectors, layer: int | None = None, permutations: int 
         tuple(rows),
         (
             f"{len(emotions)} unit vectors at layer {vectors.read_layer if layer is None else layer}; "
-            f"{len(rated)} "
-            "words with human ratings (Russell & Mehrabian 1977).",
+            f"{len(rated)} words with human ratings (Russell & Mehrabian 1977).",
             f"p: share of {permutations} shuffles of the ratings whose best of three components is at "
-            f"least as "
-            f"strong; so the choice among three is allowed for. Least p that can be found: "
+            "least as strong; so the choice among three is allowed for. Least p that can be found: "
             f"{1 / (permutations + 1):.4f}.",
             "The interval of |r| is for the component chosen and does not allow for the choice; p does. "
-            "Linear "
-            "read-out: ridge regression, each word scored by fits that have not seen it.",
+            "Linear read-out: ridge regression, each word scored by fits that have not seen it.",
         ),
         data,
     )

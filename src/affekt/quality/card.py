@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from affekt.concepts import Corpus
-from affekt.errors import VectorsError, closest
+from affekt.errors import CalibrationError, VectorsError, closest
 from affekt.models.model import Model
 from affekt.quality import accuracy, affect, dialled, implicit, lens, naming, reliability, severity
 from affekt.quality.cells import Cells, Training, gather, trainings
@@ -83,7 +83,10 @@ def _lens(bench: _Bench) -> list[Section]:
 def _dial(bench: _Bench) -> list[Section]:
     if not bench.vectors.doses.isfinite().any():
         engine = bench.engine_for(bench.vectors)
-        bench.vectors = calibrate_dial(engine, bench.vectors, progress=bench.progress)
+        try:
+            bench.vectors = calibrate_dial(engine, bench.vectors, progress=bench.progress)
+        except CalibrationError as error:
+            return [unmeasured(dialled.TITLE, str(error))]
     return [dialled.dialled(bench.engine_for, bench.vectors)]
 
 

@@ -16,16 +16,19 @@ from affekt.quality.coherence import everyday, losses
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.gather import Progress
 
-__all__ = ["BOUND", "GRID", "calibrate_dial", "largest", "shrunk", "spread_out"]
+__all__ = ["BOUND", "GRID", "calibrate_dial", "largest", "likeness", "shrunk", "spread_out"]
 
 BOUND = 0.5
 """Largest rise of the unsteered model's loss on its own steered replies, in nats per token."""
 
-GRID = (0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8)
+GRID = (0.1, 0.18, 0.32, 0.56, 1.0)
 """Doses tried, in mean residual norms shared out over the steering band."""
 
 LOWER = 0.2
 """Quantile of the measured doses that concepts get which were not measured."""
+
+FEWEST = 4
+"""Concepts under which nothing is said of their differences."""
 
 SIGNS = (1, -1)
 
@@ -81,12 +84,9 @@ def calibrate_dial(
     trials, asked, sampled = _measure(engine, sample, asked, bound, grid, max_tokens, progress)
     rises = trials.rises
     found = np.array([largest(trials.doses, rises[:, i], bound) for i in range(len(sample))])
-    halves = [
-        np.array([largest(trials.doses, rises[:, i, :, half::2], bound) for i in range(len(sample))])
-        for half in (0, 1)
-    ]
     kinds = [concept.kind for concept in sample]
-    kept, alike = shrunk(found, halves[0], halves[1]) if len(asked) > 1 else (found, 0.0)
+    alike = likeness(rises)
+    kept = shrunk(found, alike)
     doses = vectors.doses.clone()
     for i, concept in enumerate(vectors.concepts):
         own = [dose for other, dose in zip(sample, kept, strict=True) if other.name == concept.name]
@@ -133,43 +133,58 @@ def spread_out(concepts: Sequence[Concept], n: int) -> list[Concept]:
 
 
 def largest(doses: Sequence[float], rises: Float[np.ndarray, "doses signs prompts"], bound: float) -> float:
-    """The dose at which the mean rise, of the sign that costs more, meets a bound; between doses by a
-    straight line.
+    """The dose at which the mean rise, of the sign that costs more, meets a bound.
 
     NaN counts as over the bound. What lies above the first dose that breaks it is not looked at.
     """
     costs = np.where(np.isnan(rises).any(2), np.inf, rises.mean(2)).max(1)
-    before, cost_before = 0.0, 0.0
-    for dose, cost in zip(doses, costs, strict=True):
+    held, cost_held = 0.0, 0.0
+    for dose, cost in zip(doses, costs.tolist(), strict=True):
         if cost >= bound:
-            reach = (bound - cost_before) / (cost - cost_before) if np.isfinite(cost) else 0.0
-            # A reply that loops has no finite cost: stay at the last dose that held, or half of the first.
-            return float(before + max(0.0, reach) * (dose - before)) or dose / 2
-        before, cost_before = dose, float(cost)
-    return before
+            return _between(held, cost_held, dose, cost, bound)
+        held, cost_held = dose, cost
+    return held
 
 
-def shrunk(
-    found: Float[np.ndarray, " arms"], one: Float[np.ndarray, " arms"], other: Float[np.ndarray, " arms"]
-) -> tuple[Float[np.ndarray, " arms"], float]:
-    """Doses drawn together, on a log scale, by as much as their differences are noise.
+def _between(held: float, cost_held: float, broken: float, cost: float, bound: float) -> float:
+    """The dose at which a cost meets the bound, between one that held it and one that broke it.
 
-    Args:
-        found: from all prompts.
-        one: from one half of the prompts.
-        other: from the other half.
-
-    Returns:
-        The doses, and the reliability of their differences (0: none, one dose would do for all; 1: all).
+    Costs grow with a power of the dose, about its square, so logarithms are joined by a straight line; where
+    one has none, the costs themselves are. A broken reply has no finite cost: then it is the dose that held,
+    or half of the smallest that was tried.
     """
-    a, b = np.log(one), np.log(other)
-    a, b = a - a.mean(), b - b.mean()
+    if not np.isfinite(cost):
+        return held or broken / 2
+    if held > 0 and cost_held > 0:
+        share = np.log(bound / cost_held) / np.log(cost / cost_held)
+        return float(held * (broken / held) ** share)
+    return float(held + (bound - cost_held) / (cost - cost_held) * (broken - held))
+
+
+def likeness(rises: Float[np.ndarray, "doses arms signs prompts"]) -> float:
+    """Reliability of the differences between arms: how alike two halves of the prompts order their costs.
+
+    Measured at the largest dose that all arms were given, stepped up to all prompts by Spearman-Brown; 0
+    where the halves disagree, or there are too few prompts or arms to say.
+    """
+    common = [table for table in rises if not np.isnan(table).any()]
+    if not common or rises.shape[3] < 2:
+        return 0.0
+    one, other = (common[-1][:, :, half::2].mean(2).max(1) for half in (0, 1))
+    finite = np.isfinite(one) & np.isfinite(other)
+    if finite.sum() < FEWEST:
+        return 0.0
+    a, b = one[finite] - one[finite].mean(), other[finite] - other[finite].mean()
     size = float(np.sqrt((a @ a) * (b @ b)))
-    r = float(a @ b) / size if size else 0.0
-    alike = max(0.0, 2 * r / (1 + r)) if r > 0 else 0.0
+    r = max(0.0, float(a @ b) / size) if size else 0.0
+    return 2 * r / (1 + r)
+
+
+def shrunk(found: Float[np.ndarray, " arms"], alike: float) -> Float[np.ndarray, " arms"]:
+    """Doses drawn together, on a log scale, by as much as their differences are noise."""
     logs = np.log(found)
-    middle = logs.mean()
-    return np.exp(middle + alike * (logs - middle)), alike
+    together: Float[np.ndarray, " arms"] = np.exp(logs.mean() + alike * (logs - logs.mean()))
+    return together
 
 
 def _measure(
@@ -188,8 +203,7 @@ def _measure(
     if not usable:
         raise CalibrationError(
             "the model gives no usable reply without steering (all are empty or go in circles), so it "
-            "cannot be said "
-            "what steering costs; give other prompts, or steer by raw doses"
+            "cannot be said what steering costs; give other prompts, or steer by raw doses"
         )
     asked, base = [prompts[i] for i in usable], base[usable]
     free, _ = losses(

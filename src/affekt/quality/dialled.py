@@ -119,10 +119,8 @@ def dialled(
         tuple(rows),
         (
             f"Loss of the unsteered model on greedy replies of {max_tokens} tokens at a dial of 1 and of "
-            f"-1, above that "
-            f"of its own replies to the same {len(asked)} everyday messages, none of which set the dial. "
-            f"Random "
-            "directions get the median dose.",
+            f"-1, above that of its own replies to the same {len(asked)} everyday messages, none of which "
+            "set the dial. Random directions get the median dose.",
             _how_set(about, len(vectors.concepts)),
         ),
         data,
@@ -145,11 +143,9 @@ def _how_set(about: dict[str, object], concepts: int) -> str:
     )
     return (
         f"The dial was set at the dose whose rise is {about['bound']:g} nats a token (the sign that costs "
-        f"more), measured for "
-        f"{len(measured)} concepts spread over the clusters and inferred for {concepts - len(measured)}: the "
-        f"{about['inferred_quantile']:.0%} quantile of the measured. Reliability of differences between "
-        f"concepts: "
-        f"{about['reliability']:.2f}.{scale}"
+        f"more), measured for {len(measured)} concepts spread over the clusters and inferred for "
+        f"{concepts - len(measured)}: the {about['inferred_quantile']:.0%} quantile of the measured. "
+        f"Reliability of differences between concepts: {about['reliability']:.2f}.{scale}"
     )
 
 
@@ -159,7 +155,7 @@ def _verdict(figures: Sequence[Figure], bound: float) -> str:
     if over:
         return (
             f"The dial is set too high: on new prompts the rise is over {bound:g} nats a token; calibrate "
-            f"with more prompts."
+            "with more prompts."
         )
     if unsure:
         return f"On new prompts the rise at a dial of 1 is about the bound of {bound:g} nats a token."

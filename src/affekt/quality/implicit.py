@@ -64,8 +64,7 @@ def implied(
         tuple(rows),
         (
             f"Ranked by z among {len(names)} emotions. The text-only baseline is fitted on the texts that "
-            f"the "
-            f"vectors were made of ({corpus.name}), "
+            f"the vectors were made of ({corpus.name}), "
             + ("centred on everyday messages, " if stronger is centred else "")
             + "the stronger of with and without such centring.",
             f"By chance top-1 is {1 / len(names):.3f}, top-5 {min(1, 5 / len(names)):.3f}.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -57,45 +59,34 @@ def lens(
     drawn = random_directions(random, vectors.provenance.model.d_model, seed)
     rows: list[tuple[Cell, ...]] = []
     data: dict[str, object] = {"vocabulary": size}
-    medians: dict[str, Figure] = {}
+    tops: dict[str, tuple[Figure, ...]] = {}
     floor: dict[bool, float] = {}
     for with_norm in (True, False) if through.norm is not None else (False,):
         how = "through the final norm" if with_norm else "as it is"
-        chance = ranks(through.logits(drawn, with_norm), own.expand(random, -1)).mean(0)
-        floor[with_norm] = float(np.median(chance))
+        spread = ranks(through.logits(drawn, with_norm), own.expand(random, -1))
+        floor[with_norm] = float(np.median(spread.mean(0)))
         for name, units in arms.items():
             logits = through.logits(units, with_norm)
             rank = ranks(logits, own[:, None])[:, 0]
             label = f"{name}, {how}"
-            medians[label] = _median(rank)
-            rows.append(
-                (label, medians[label], *(share((rank < top).astype(float), "words") for top in TOPS))
-            )
+            tops[label] = _tops(rank)
+            rows.append((label, *tops[label]))
             best = logits.topk(min(SHOWN, size), dim=1).indices.tolist()
             data[label] = {
                 word: {"rank": int(rank[i]) + 1, "top": [through.tokenizer.decode([t]) for t in best[i]]}
                 for i, word in enumerate(words)
             }
-        spread = ranks(through.logits(drawn, with_norm), own.expand(random, -1))
-        rows.append(
-            (
-                f"random, {how}",
-                _median(spread.mean(0)),
-                *(_flat(spread < top) for top in TOPS),
-            )
-        )
-    best_label = min(medians, key=lambda label: medians[label].value)
+        chance = (_median(spread.mean(0)), *(_flat(spread < top) for top in TOPS))
+        rows.append((f"random, {how}", *chance))
     return Section(
         TITLE,
-        _verdict(best_label, medians[best_label], floor),
+        _verdict(tops, floor),
         ("vectors", "median rank", *(f"in the top {top}" for top in TOPS)),
         tuple(rows),
         (
-            f"Rank, from 1, of the first token of the word among {size:,} tokens by their product with the "
-            f"vector, at layer "
-            f"{vectors.read_layer if layer is None else layer}; words that begin with the same token share "
-            f"it. "
-            f"Random: {random} directions, each asked for every word.",
+            f"Rank, from 1, of the first token of the word among {size:,} tokens by their product with "
+            f"the vector, at layer {vectors.read_layer if layer is None else layer}; words that begin "
+            f"with the same token share it. Random: {random} directions, each asked for every word.",
             "A vector far from the last layer need not point at words at all: it may act through later "
             "layers.",
         ),
@@ -111,6 +102,11 @@ def ranks(
     return np.stack([(logits > own[:, j : j + 1]).sum(1).numpy() for j in range(tokens.shape[1])], axis=1)
 
 
+def _tops(rank: Int[np.ndarray, " words"]) -> tuple[Figure, ...]:
+    """The median rank, and the share near the top."""
+    return _median(rank), *(share((rank < top).astype(float), "words") for top in TOPS)
+
+
 def _median(rank: Float[np.ndarray, " words"] | Int[np.ndarray, " words"]) -> Figure:
     return statistic(lambda drawn: float(np.median(rank[drawn])) + 1, len(rank), "words")
 
@@ -120,13 +116,17 @@ def _flat(hits: np.ndarray) -> Figure:
     return share(hits.mean(0), "words")
 
 
-def _verdict(label: str, figure: Figure, floor: dict[bool, float]) -> str:
+def _verdict(tops: Mapping[str, tuple[Figure, ...]], floor: Mapping[bool, float]) -> str:
+    label = min(tops, key=lambda name: tops[name][0].value)
+    median, _, near = tops[label]
     chance = min(floor.values()) + 1
-    if figure.high < chance:
+    if median.high >= chance:
         return (
-            f"Vectors point towards their words (best: {label}, median rank {figure}; random {chance:,.0f})."
+            f"Vectors do not point at their words more than random directions do (median rank {median}; "
+            f"random {chance:,.0f})."
         )
+    how = "at" if near.value >= 0.5 else "only roughly towards"
     return (
-        f"Vectors do not point at their words more than random directions do (median rank {figure}; random "
-        f"{chance:,.0f})."
+        f"Vectors point {how} their words (best: {label}): median rank {median}, random {chance:,.0f}; in "
+        f"the top {TOPS[-1]} for {near.value:.0%}."
     )

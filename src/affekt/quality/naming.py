@@ -123,14 +123,12 @@ def naming(
         tuple(rows),
         (
             f'Change, in nats, of the log-probability of a word after "{QUESTION}" - "{PREFIX} …", all its '
-            f"tokens, by "
-            f"steering at layers {_band(vectors)} ({vectors.steer_variant} vectors). Random: {random} "
-            f"directions of the "
-            f"same norm; mixtures: {random} random mixtures of all concepts' vectors, of the same norm. "
+            f"tokens, by steering at layers {_band(vectors)} ({vectors.steer_variant} vectors). Random: "
+            f"{random} directions of the same norm; mixtures: {random} random mixtures of all concepts' "
+            "vectors, of the same norm. "
             '"own - random" is against the stronger of the two.',
             f"Best raiser: the share of words whose own vector raises them most of the {len(shown)}; by "
-            f"chance "
-            f"{1 / len(shown):.2f}.",
+            f"chance {1 / len(shown):.2f}.",
             "The dose is in mean residual norms, shared out over the band.",
         ),
         data,
@@ -149,7 +147,9 @@ def raises(
     def run(arms: Sequence[str | None]) -> Float[np.ndarray, "arms words"]:
         biases = [{arm: {"dose": dose}} if arm is not None else None for arm in arms for _ in words]
         scores = engine.score([chat] * len(biases), starts * len(arms), biases)
-        return np.array([score[len(prefix) :].sum() for score in scores]).reshape(len(arms), len(words))
+        return np.array([float(score[len(prefix) :].sum()) for score in scores]).reshape(
+            len(arms), len(words)
+        )
 
     base = run([None])
     changes: Float[np.ndarray, "arms words"] = run(list(arms)) - base
@@ -173,7 +173,6 @@ def _verdict(verdicts: Sequence[tuple[float, tuple[Figure, ...]]], words: int) -
     dose, figures = next((d, f) for d, f in verdicts if d == good[-1])
     best = round(figures[6].value * words)
     return (
-        f"At a dose of {dose:g} a vector raises its own word, more than random directions of the same norm "
-        f"do by "
-        f"{figures[5]}; it is the best raiser of its word for {best} of {words}."
+        f"At a dose of {dose:g} a vector raises its own word, more than random directions of the same "
+        f"norm do by {figures[5]}; it is the best raiser of its word for {best} of {words}."
     )

@@ -73,9 +73,10 @@ def reliability(cells: Cells, vectors: ConceptVectors, splits: int = SPLITS, see
         ("vectors", "reliability", "other concepts", f"share of at least {SOUND}", "least reliable"),
         tuple(rows),
         (
-            f"Mean cosine of a concept's vectors from two halves of its {means.shape[1]} cells (topics) over "
-            f"{splits} random splits ({max(1, splits // 10)} for whitened), stepped up to the whole by "
-            "Spearman-Brown. Other concepts: the same between different ones, 0 where nothing is shared.",
+            f"Mean cosine of a concept's vectors from two halves of its {means.shape[1]} cells (topics) "
+            f"over {splits} random splits ({max(1, splits // 10)} for whitened), stepped up to the whole "
+            "by Spearman-Brown. Other concepts: the same between different ones, 0 where nothing is "
+            "shared.",
             "A reliable vector need not mean what it is named after: it is the same from text to text, "
             "whatever it is.",
         ),

@@ -77,10 +77,8 @@ def numbers(
         tuple(rows),
         (
             f"{len(checks)} expectations in {len(set(groups))} families of messages that differ in one "
-            f"number. rho is "
-            "Spearman's, signed so that 1 is as expected; under its control each expectation is put to the "
-            "same "
-            "numbers where they mean nothing.",
+            "number. rho is Spearman's, signed so that 1 is as expected; under its control each "
+            "expectation is put to the same numbers where they mean nothing.",
             f"Six families are few: intervals are over whole families ({len(set(groups))}).",
         ),
         data,
@@ -121,6 +119,6 @@ def _verdict(by_place: Mapping[str, tuple[Figure, ...]]) -> str:
     if followed:
         return (
             f"Readings rise and fall as expected at {' and '.join(followed)}, but not beyond the "
-            f"number-only controls."
+            "number-only controls."
         )
     return "It is not shown that readings follow what the number means."
