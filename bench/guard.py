@@ -1,0 +1,284 @@
+"""What a calibration's promise is worth on replies it has not seen, and what the homeostat does.
+
+    python bench/guard.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 128] [--dose 0.25]
+
+Calibration: half of the shipped neutral dialogues set the thresholds for 1 % and 5 % false alarms per reply;
+the model's replies to the other half are counted (interval: Clopper & Pearson, by dialogues).
+
+Homeostat: the model replies to messages that imply fear, anger or desperation. Counted are the replies whose
+mean reading is over a threshold under which 95 % of its neutral replies' means lie. They are written again
+under a policy that turns calm up while the last 8 tokens read over it, and under the same policy with a
+random direction of the same norm in the place of calm: isotropic, or of the covariance of the concepts' own.
+Prints the share whose mean comes back under the threshold, and what it costs in coherence, as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affekt import load
+from affekt.concepts import emotions
+from affekt.concepts.shipped import implicit, neutral
+from affekt.engines import Reply, Request, Sampling, TransformersEngine
+from affekt.guards import Drift, Monitor, guard, needed
+from affekt.guards.conformal import Groups, conformal
+from affekt.guards.recorder import Recorder
+from affekt.guards.recording import prompts
+from affekt.quality.coherence import loops
+from affekt.steering.control import random_directions
+from affekt.vectors import ConceptVectors, load_vectors
+from affekt.vectors.shelf import shelf
+
+RATES = (0.01, 0.05)
+WINDOW = 8
+COUNTER = "calm"
+WATCHED = {"Fear and Overwhelm": "afraid", "Hostile Anger": "angry", "Despair and Shame": "desperate"}
+"""Cluster of the emotion that a message implies, and the concept that is watched."""
+
+
+def neutral_replies(
+    engine: TransformersEngine, dialogues: int, sampling: Sampling
+) -> tuple[dict[str, Groups], dict[str, Groups]]:
+    """Per dialogue and reply: each monitor's score as a guard sees it, and each watched concept's mean."""
+    watched = tuple(WATCHED.values())
+    requests = [
+        Request(prompt, sampling, read=watched, guard=Recorder(monitors()), id=f"{dialogue}.{turn}")
+        for dialogue, turns in enumerate(prompts(neutral()[:dialogues]))
+        for turn, prompt in enumerate(turns)
+    ]
+    scores: dict[str, dict[str, list[float]]] = {}
+    done = 0
+    for piece in engine.generate(requests):
+        if isinstance(piece, Reply):
+            done += 1
+            if done % 20 == 0:
+                print(f"neutral replies: {done} of {len(requests)}", file=sys.stderr, flush=True)
+            means = dict(zip(watched, means_of(piece), strict=True))
+            for name, value in {**piece.events[0], **{f"mean {key}": z for key, z in means.items()}}.items():
+                if np.isfinite(value):
+                    groups = scores.setdefault(name, {})
+                    groups.setdefault(piece.request.split(".")[0], []).append(float(value))
+    made = {name: list(groups.values()) for name, groups in scores.items()}
+    return (
+        {name: groups for name, groups in made.items() if not name.startswith("mean ")},
+        {name: made[f"mean {name}"] for name in watched},
+    )
+
+
+def means_of(reply: Reply) -> list[float]:
+    """Mean z of each concept read over the reply's words."""
+    assert reply.reading is not None
+    roles = reply.reading.roles[reply.prompt_tokens :]
+    text = np.array([role != "special" for role in roles], dtype=bool)
+    z = reply.reading.z[reply.prompt_tokens :][text]
+    return [float(value) for value in z.mean(0)] if len(z) else [float("nan")] * z.shape[1]
+
+
+def monitors() -> list[Monitor]:
+    each = [Monitor(name, name) for name in (*WATCHED.values(), "hateful")]
+    windows = [Monitor(f"{name}, window", name, "window", window=WINDOW) for name in WATCHED.values()]
+    return [*each, *windows, Monitor("valence, low", "valence", direction="below")]
+
+
+def promises(scores: Mapping[str, Groups], splits: int, seed: int) -> list[dict[str, Any]]:
+    """Per monitor and rate: alarms on the half that was not used, and their mean over many ways to halve."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name, groups in scores.items():
+        half = len(groups) // 2
+        for rate in (rate for rate in RATES if half >= needed(rate)):
+            rates = []
+            for split in range(splits):
+                order = rng.permutation(len(groups))
+                before, later = ([groups[i] for i in part] for part in (order[:half], order[half:]))
+                promise = conformal(before, rate)
+                if split == 0:
+                    first = Drift.of(name, promise, before, later)
+                rates.append(float(np.mean([np.mean(np.array(g) > promise.threshold) for g in later])))
+            rows.append(
+                {
+                    "monitor": name,
+                    "promised": rate,
+                    "threshold": first.promise.threshold,
+                    "calibrated_on": first.promise.n,
+                    "unused_dialogues": first.n,
+                    "unused_replies": sum(map(len, later)),
+                    "observed": first.rate,
+                    "low": first.low,
+                    "high": first.high,
+                    "promise_in_interval": first.low <= rate <= first.high,
+                    "p_more_than_promised": first.p_rate,
+                    f"mean_of_{splits}_splits": float(np.mean(rates)),
+                }
+            )
+    return rows
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A message that implies an emotion."""
+
+    place: int
+    concept: str
+    text: str
+    threshold: float
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one arm made of it."""
+
+    mean: float
+    back: bool
+    loss: float
+    broken: bool
+    tripped: bool
+
+
+def with_random(vectors: ConceptVectors, seed: int, isotropic: bool) -> ConceptVectors:
+    """The same vectors, but what steers as calm is a random direction at each layer."""
+    stack = getattr(vectors, vectors.steer_variant).clone()
+    for layer in range(len(vectors.layers)):
+        sample = None if isotropic else stack[layer].clone()
+        [drawn] = random_directions(1, stack.shape[-1], seed, sample=sample)
+        stack[layer, vectors.index(COUNTER)] = drawn
+    return replace(vectors, **{vectors.steer_variant: stack})
+
+
+def arm(
+    engine: TransformersEngine, plain: TransformersEngine, asked: Sequence[Prompt], action: Any
+) -> list[Case]:
+    """Every prompt's reply under a rule for its own concept; losses are those of the unsteered model."""
+    requests = []
+    for number, one in enumerate(asked):
+        rule = {"what": one.concept, "position": "window", "window": WINDOW, "threshold": one.threshold}
+        guarded = guard(engine, {"monitors": [rule | {"action": action}]})
+        request = guarded.request([{"role": "user", "content": one.text}], one.sampling, id=str(number))
+        requests.append(replace(request, read=(one.concept,)))
+    done = {int(piece.request): piece for piece in engine.generate(requests) if isinstance(piece, Reply)}
+    spoken = [number for number in range(len(asked)) if done[number].tokens]
+    scores = plain.score([requests[i].source for i in spoken], [done[i].tokens for i in spoken])
+    losses = dict(zip(spoken, (-float(np.mean(score)) for score in scores), strict=True))
+    cases = []
+    for number, one in enumerate(asked):
+        reply = done[number]
+        [mean] = means_of(reply)
+        broken = not reply.tokens or loops(reply.tokens)
+        loss = losses.get(number, float("nan"))
+        cases.append(Case(mean, mean <= one.threshold, loss, broken, bool(reply.events)))
+    return cases
+
+
+def summed(cases: Sequence[Case], base: Sequence[Case], asked: Sequence[Prompt]) -> dict[str, Any]:
+    """One arm against the unguarded one; `cases` may go round them several times."""
+    pairs = [(one, base[i % len(base)]) for i, one in enumerate(cases)]
+
+    def mean(values: Sequence[float]) -> dict[str, float]:
+        return averaged(values, [asked[i % len(base)].place for i in range(len(cases))])
+
+    return {
+        "replies": len(cases),
+        "share_back_under_threshold": mean([float(one.back) for one, _ in pairs]),
+        "share_back_and_whole": mean([float(one.back and not one.broken) for one, _ in pairs]),
+        "mean_z": mean([one.mean for one, _ in pairs]),
+        "mean_z_change": mean([one.mean - other.mean for one, other in pairs]),
+        "coherence_loss_nats_per_token": mean([one.loss - other.loss for one, other in pairs]),
+        "broken": mean([float(one.broken) for one, _ in pairs]),
+        "tripped": mean([float(one.tripped) for one, _ in pairs]),
+    }
+
+
+def averaged(values: Sequence[float], prompts: Sequence[int]) -> dict[str, float]:
+    """The mean over prompts, with a 95 % interval by bootstrap over prompts; replies to one are no others."""
+    own: dict[int, list[float]] = {}
+    for value, prompt in zip(values, prompts, strict=True):
+        if np.isfinite(value):
+            own.setdefault(prompt, []).append(value)
+    each = np.array([np.mean(group) for group in own.values()] or [np.nan])
+    draws = each[np.random.default_rng(0).integers(len(each), size=(5000, len(each)))].mean(1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"mean": float(each.mean()), "low": float(low), "high": float(high), "prompts": len(own)}
+
+
+def homeostat(
+    engine: TransformersEngine, thresholds: Mapping[str, float], options: argparse.Namespace
+) -> dict[str, Any]:
+    """All arms on the prompts whose unguarded reply is over its threshold."""
+    clusters = {concept.name: concept.cluster for concept in emotions()}
+    found = [one for one in implicit() if clusters.get(one.concept) in WATCHED][: options.prompts]
+    asked = []
+    for sample in range(options.samples):
+        for place, one in enumerate(found):
+            sampling = Sampling(options.tokens)
+            if options.samples > 1:
+                sampling = Sampling(options.tokens, 0.7, seed=1000 * sample + place)
+            concept = WATCHED[str(clusters[one.concept])]
+            asked.append(Prompt(place, concept, one.text, thresholds[concept], sampling))
+    every = arm(engine, engine, asked, "observe")
+    high = [i for i, case in enumerate(every) if case.mean > asked[i].threshold]
+    result = {
+        "replies": len(asked),
+        "over_threshold": len(high),
+        "thresholds": dict(thresholds),
+        "dose": options.dose,
+    }
+    if not high:
+        return result
+    asked, base = [asked[i] for i in high], [every[i] for i in high]
+    counter = {"do": "counter", "bias": {COUNTER: {"dose": options.dose}}}
+    vectors = engine.vectors
+    assert vectors is not None
+    arms = {
+        "unguarded": summed(base, base, asked),
+        COUNTER: summed(arm(engine, engine, asked, counter), base, asked),
+    }
+    for kind in ("isotropic", "concept covariance"):
+        cases: list[Case] = []
+        for seed in range(options.randoms):
+            print(f"random, {kind}, {seed}", file=sys.stderr, flush=True)
+            other = with_random(vectors, seed, isotropic=kind == "isotropic")
+            cases += arm(TransformersEngine(engine.model, other), engine, asked, counter)
+        arms[f"random, {kind}, {options.randoms} directions"] = summed(cases, base, asked)
+    return result | {"arms": arms}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--dialogues", type=int, default=240)
+    parser.add_argument("--splits", type=int, default=200)
+    parser.add_argument("--prompts", type=int, default=None, help="only the first so many")
+    parser.add_argument("--samples", type=int, default=1, help="over 1: so many drawn at temperature 0.7")
+    parser.add_argument("--randoms", type=int, default=3, help="directions of each kind")
+    parser.add_argument("--dose", type=float, default=0.25, help="of calm, in mean residual norms")
+    options = parser.parse_args()
+    model = load(options.model)
+    vectors = load_vectors(options.vectors or shelf(model.identity.name))
+    engine = TransformersEngine(model, vectors)
+    scores, means = neutral_replies(engine, options.dialogues, Sampling(options.tokens))
+    loosest = max(RATES[-1], 1 / (options.dialogues + 1))
+    thresholds = {name: conformal(groups, loosest).threshold for name, groups in means.items()}
+    result = {
+        "model": options.model,
+        "layer": vectors.read_layer,
+        "tokens": options.tokens,
+        "calibration": promises(scores, options.splits, seed=0),
+        "homeostat": homeostat(engine, thresholds, options),
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()
