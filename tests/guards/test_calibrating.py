@@ -14,7 +14,7 @@ from scipy import stats
 
 from affekt.engines import Reply, Request, Sampling
 from affekt.errors import CalibrationError, PolicyError, VectorsError
-from affekt.guards import Calibration, Drift, Monitor, calibrate, guard, needed, record
+from affekt.guards import Calibration, Monitor, calibrate, check_drift, guard, needed, record
 from affekt.guards.calibration import vectors_hash
 from affekt.guards.recording import prompts, traffic_hash
 from affekt.steering.bias import AffektWarning
@@ -50,13 +50,19 @@ def made() -> Calibration:
 
 
 def test_false_alarms_on_dialogues_not_used_are_as_promised(made: Calibration) -> None:
-    later = record(engine(), MONITORS, traffic(60, 2), SAMPLING)
-    for each in made.monitors:
-        promise = each.promise(0.1)
-        drift = Drift.of(each.monitor.name, promise, each.scores, later[each.monitor.name])
-        most = stats.betabinom.ppf(0.9999, drift.n, *promise.spread)
+    drifts = check_drift(engine(), made, traffic(60, 2))
+    assert [drift.monitor for drift in drifts] == [m.name for m in MONITORS for _ in range(2)]
+    for drift in drifts:
+        most = stats.betabinom.ppf(0.9999, drift.n, *drift.promise.spread)
         assert drift.rate * drift.n <= most + 1
         assert drift.verdict != "broken", str(drift)
+
+
+def test_drift_is_of_the_same_model_and_later_dialogues(made: Calibration) -> None:
+    with pytest.raises(CalibrationError, match="the calibration itself"):
+        check_drift(engine(), made, traffic(60, 1))
+    with pytest.raises(CalibrationError, match="of the vectors"):
+        check_drift(engine(), replace(made, vectors="0" * 64), traffic(60, 2))
 
 
 def test_scores_are_those_of_a_reading_of_the_reply() -> None:
@@ -149,6 +155,8 @@ def test_a_policy_takes_its_thresholds_from_the_file(made: Calibration, tmp_path
         guarded.generate("The river", replace(SAMPLING, seed=5))
     with pytest.warns(AffektWarning, match="temperature 1.0, these have 0.5"):
         guarded.generate("The river", Sampling(max_tokens=4, temperature=0.5))
+    with pytest.warns(AffektWarning, match="had no emotion_bias"):
+        guarded.generate("The river", replace(SAMPLING, seed=5), bias={"calm": {"dose": 0.1}})
     with pytest.warns(AffektWarning, match="at most 8 tokens"):
         guarded.generate("The river", replace(SAMPLING, max_tokens=9))
     path.write_text("calibration: here.json\nmonitors:\n- {what: furious, rate: 10 %, action: stop}\n")

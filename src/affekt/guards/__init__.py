@@ -1,6 +1,6 @@
 """Guards: monitors with a promised rate of false alarms, and policies that act before a token is shown."""
 
-from affekt.guards.calibrating import calibrate
+from affekt.guards.calibrating import calibrate, check_drift
 from affekt.guards.calibration import Calibrated, Calibration
 from affekt.guards.conformal import Promise, needed
 from affekt.guards.drift import Drift
@@ -26,6 +26,7 @@ __all__ = [
     "Promise",
     "Rule",
     "calibrate",
+    "check_drift",
     "guard",
     "guardian",
     "needed",

@@ -1,4 +1,4 @@
-"""Calibrating monitors on the model's own replies."""
+"""Calibrating monitors on the model's own replies, and looking later whether the promises hold."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from affekt.engines.engine import Sampling
 from affekt.errors import CalibrationError, VectorsError
 from affekt.guards.calibration import Calibrated, Calibration, vectors_hash
 from affekt.guards.conformal import needed
+from affekt.guards.drift import Drift
 from affekt.guards.monitor import Monitor
 from affekt.guards.recording import Progress, ReadingEngine, record, traffic_hash
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "check_drift"]
 
 
 def calibrate(
@@ -70,3 +71,40 @@ def calibrate(
         sampling=sampling,
         monitors=tuple(calibrated),
     )
+
+
+def check_drift(
+    engine: ReadingEngine,
+    calibration: Calibration,
+    traffic: Sequence[Source],
+    progress: Progress | None = None,
+    resume: str | Path | None = None,
+) -> list[Drift]:
+    """Whether a calibration's promises still hold for the model's replies to later dialogues.
+
+    Args:
+        engine: of the calibration's model and vectors.
+        calibration: its monitors and rates are checked.
+        traffic: later dialogues, or texts.
+        progress: called after each reply.
+        resume: file for the scores so far.
+
+    Returns:
+        One for each monitor and rate that the calibration was made for.
+
+    Raises:
+        CalibrationError: another model, other vectors, or the dialogues of the calibration itself.
+        VectorsError: the engine has no vectors.
+    """
+    if engine.vectors is None:
+        raise VectorsError("reading needs concept vectors; open the engine with vectors")
+    calibration.require(engine.model.identity, engine.vectors, calibration.layer)
+    if traffic_hash(traffic) == calibration.traffic:
+        raise CalibrationError("these are the dialogues of the calibration itself; give later ones")
+    monitors = [each.monitor for each in calibration.monitors]
+    later = record(engine, monitors, traffic, calibration.sampling, calibration.layer, progress, resume)
+    return [
+        Drift.of(each.monitor.name, each.promise(rate), each.scores, later[each.monitor.name])
+        for each in calibration.monitors
+        for rate in each.rates
+    ]

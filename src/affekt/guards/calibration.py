@@ -105,8 +105,14 @@ class Calibration:
                 stacklevel=2,
             )
 
-    def compare(self, sampling: Sampling) -> None:
-        """Warns where replies are drawn in another way than the calibration's, or may be longer."""
+    def compare(self, sampling: Sampling, biased: bool = False) -> None:
+        """Warns where replies are made in another way than the calibration's, or may be longer."""
+        if biased:
+            warnings.warn(
+                "the calibration's replies had no emotion_bias; under one, false alarms come at another rate",
+                AffektWarning,
+                stacklevel=3,
+            )
         for key in ("temperature", "top_p", "top_k"):
             if getattr(sampling, key) != getattr(self.sampling, key):
                 warnings.warn(

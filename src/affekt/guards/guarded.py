@@ -44,10 +44,10 @@ class Guarded:
         Raises:
             AffektError: as `stream`.
         """
-        for piece in self.stream(messages, sampling, bias):
-            if isinstance(piece, Reply):
-                return piece
-        raise AffektError("the engine ended without a reply")
+        replies = [piece for piece in self.stream(messages, sampling, bias) if isinstance(piece, Reply)]
+        if not replies:
+            raise AffektError("the engine ended without a reply")
+        return replies[0]
 
     def stream(
         self, messages: Source, sampling: Sampling | None = None, bias: BiasLike = None
@@ -64,11 +64,11 @@ class Guarded:
             BiasError: for a bias that cannot be applied.
 
         Warns:
-            AffektWarning: replies are drawn in another way than those the thresholds were calibrated on.
+            AffektWarning: the thresholds were calibrated on replies made in another way.
         """
         request = self.request(messages, sampling, bias)
         if self.calibration is not None:
-            self.calibration.compare(request.sampling)
+            self.calibration.compare(request.sampling, biased=bias is not None)
         return self.engine.generate([request])
 
     def request(

@@ -52,7 +52,8 @@ class Guardian:
 
     def watch(self, request: str, choice: int, concepts: tuple[str, ...]) -> Watch:
         """The guard of one reply."""
-        return Vigil(self.wires, request, choice, concepts, self._clock)
+        held = max(self.hold, self.rewind - 1, 0)
+        return Vigil(self.wires, request, choice, concepts, held, self._clock)
 
 
 @dataclass
@@ -65,7 +66,10 @@ class _Trip:
 
 
 class Vigil:
-    """The guard of one reply. It must not raise: an error would end every reply of the batch."""
+    """The guard of one reply. It must not raise: an error would end every reply of the batch.
+
+    The engine shows a token once `held` more have been read, so that many may still be dropped.
+    """
 
     def __init__(
         self,
@@ -73,10 +77,12 @@ class Vigil:
         request: str,
         choice: int,
         concepts: tuple[str, ...],
+        held: int,
         clock: Callable[[], datetime],
     ) -> None:
         self._wires, self._clock = tuple(wires), clock
         self._request, self._choice = request, choice
+        self._held, self._shown = held, 0
         self._meters = [wire.monitor.meter(concepts) for wire in wires]
         self._steering = Counteraction(wires)
         self._trips: list[_Trip] = []
@@ -102,7 +108,10 @@ class Vigil:
     def token(self, row: WatchRow, token: Token) -> Directive | None:
         """Called before a token is shown; one that is no text, such as the end of the reply, is not read."""
         self._measured.append(row.role != "special")
-        return self._look(row, token) if self._measured[-1] else None
+        order = self._look(row, token) if self._measured[-1] else None
+        if order is None or order.kind != "rewind":
+            self._shown = max(self._shown, len(row.tokens) - self._held)
+        return order
 
     def _look(self, row: WatchRow, token: Token | None) -> Directive | None:
         values = self._project(row, early=token is None)
@@ -163,7 +172,7 @@ class Vigil:
         if isinstance(action, Resample):
             number = self._steering.retry(trip.index)
             if number is not None:
-                dropped = min(action.drop, written)
+                dropped = min(action.drop, written - self._shown)
                 self._drop(dropped)
                 trip.outcome = f"{dropped} tokens dropped, try {number} of {action.times}"
                 self._steering.changed()
