@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "affekt"
 
 ROOMS = (
-    "errors concepts models vectors reading steering engines quality guards audit studies server cli".split()
+    "errors concepts models vectors reading steering engines quality explaining guards audit studies server cli".split()
 )
 """From the ground up; a room imports itself and rooms below it."""
 

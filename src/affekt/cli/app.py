@@ -15,7 +15,20 @@ from affekt.version import __version__
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = ("demo", "models", "extract", "check", "read", "steer", "chat", "calibrate", "drift", "guard")
+COMMANDS = (
+    "demo",
+    "models",
+    "extract",
+    "check",
+    "read",
+    "steer",
+    "chat",
+    "generate",
+    "calibrate",
+    "drift",
+    "guard",
+    "explain",
+)
 """One module of this package each, with a function or app of the same name, in the help page's order."""
 
 app = typer.Typer(
