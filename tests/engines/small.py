@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from affekt.engines import Reply, Request, Token
 from affekt.engines.transformers import TransformersEngine
 from affekt.models.model import Model
 from affekt.models.prompt import Encoded
@@ -110,3 +111,44 @@ def hooks(model: Model) -> int:
     return sum(
         len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.network.modules()
     )
+
+
+def answers(
+    one: TransformersEngine, requests: Sequence[Request]
+) -> tuple[list[Reply], dict[tuple[str, int], list[Token]]]:
+    """The replies in the order of the requests and choices, and each one's tokens as they were shown."""
+    replies: dict[tuple[str, int], Reply] = {}
+    tokens: dict[tuple[str, int], list[Token]] = {}
+    for piece in one.generate(requests):
+        key = (piece.request, piece.choice)
+        assert key not in replies, "something came after a reply"
+        if isinstance(piece, Reply):
+            replies[key] = piece
+            tokens.setdefault(key, [])
+        else:
+            tokens.setdefault(key, []).append(piece)
+    names = [request.id or str(place) for place, request in enumerate(requests)]
+    order = [(name, c) for name, request in zip(names, requests, strict=True) for c in range(request.n)]
+    assert sorted(order) == sorted(replies)
+    for key, reply in replies.items():
+        if not reply.replaced:
+            assert "".join(token.text for token in tokens[key]) == reply.text
+            assert tuple(token.id for token in tokens[key]) == reply.tokens
+        assert [token.index for token in tokens[key]] == list(range(len(tokens[key])))
+    return [replies[key] for key in order], tokens
+
+
+def prompt_of(reply: Reply) -> Encoded:
+    """The prompt's part of a reply's whole."""
+    whole, end = reply.whole, reply.prompt_tokens
+    return Encoded(whole.ids[:end], whole.spans[:end], whole.roles[:end], whole.text)
+
+
+def assert_greedy(one: TransformersEngine, reply: Reply, spec: Any) -> None:
+    """Every token of the reply is the likeliest in one whole forward of prompt and reply under the bias."""
+    vectors = one.vectors
+    assert vectors is not None
+    prompt = prompt_of(reply)
+    _, logits = outputs(one.model, reply.whole, as_bias(spec, vectors), prompt, vectors)
+    best = logits[reply.prompt_tokens - 1 : -1].argmax(-1)
+    assert tuple(best.tolist()) == reply.tokens

@@ -97,7 +97,7 @@ class Filling:
 
 def _own(
     row: Row, scalars: dict[int, Float[np.ndarray, "batch tokens scalars"]], index: int
-) -> Float[np.ndarray, "tokens scalars"] | None:
+) -> Float[np.ndarray, "own scalars"] | None:
     """What has been read of a row's own prompt, where that is wanted."""
     if row.entry.columns is None or row.entry.probe is None:
         return None
