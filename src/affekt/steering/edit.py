@@ -90,11 +90,14 @@ class BatchEdit:
             for row, program in self._programs.items()
         }
         decoding = positions.shape[1] == 1
-        if decoding and self._last[0] == strengths:
+        # A constraint's bounds go with the kind of token too, which a forward of one prompt token shows.
+        kinds = [program.kind(places[row][0]) for row, program in self._programs.items() if program.holds]
+        state = (strengths, kinds)
+        if decoding and self._last[0] == state:
             return self._last[1]
         edits = self._built(places, {row: np.array(own) for row, own in strengths.items()})
         if decoding:
-            self._last = (strengths, edits)
+            self._last = (state, edits)
         return edits
 
     def _built(
