@@ -28,7 +28,7 @@ def limit(concept: str) -> float:
 
 
 def noise(*of: object) -> float:
-    return np.random.default_rng(zlib.crc32(repr(of).encode())).normal()
+    return np.random.default_rng(list(repr(of).encode())).normal()
 
 
 def engine(spread: bool = True, error: float = 0.0) -> PlantedEngine:

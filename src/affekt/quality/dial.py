@@ -164,20 +164,29 @@ def _between(held: float, cost_held: float, broken: float, cost: float, bound: f
 def likeness(rises: Float[np.ndarray, "doses arms signs prompts"]) -> float:
     """Reliability of the differences between arms: how alike two halves of the prompts order their costs.
 
-    Measured at the largest dose that all arms were given, stepped up to all prompts by Spearman-Brown; 0
-    where the halves disagree, or there are too few prompts or arms to say.
+    Over all doses that every arm was given, stepped up to all prompts by Spearman-Brown; 0 where the halves
+    disagree, or there are too few prompts or arms to say.
     """
-    common = [table for table in rises if not np.isnan(table).any()]
-    if not common or rises.shape[3] < 2:
+    common = rises[~np.isnan(rises).any((1, 2, 3))]
+    if not len(common) or rises.shape[3] < 2:
         return 0.0
-    one, other = (common[-1][:, :, half::2].mean(2).max(1) for half in (0, 1))
-    finite = np.isfinite(one) & np.isfinite(other)
+    one, other = (common[..., half::2].mean(3).max(2) for half in (0, 1))
+    finite = (np.isfinite(one) & np.isfinite(other)).all(0)
     if finite.sum() < FEWEST:
         return 0.0
-    a, b = one[finite] - one[finite].mean(), other[finite] - other[finite].mean()
+    a, b = (_standard(costs[:, finite]).mean(0) for costs in (one, other))
     size = float(np.sqrt((a @ a) * (b @ b)))
     r = max(0.0, float(a @ b) / size) if size else 0.0
     return 2 * r / (1 + r)
+
+
+def _standard(costs: Float[np.ndarray, "doses arms"]) -> Float[np.ndarray, "doses arms"]:
+    """Costs of one dose made comparable with those of another."""
+    spread = costs.std(1, keepdims=True)
+    standard: Float[np.ndarray, "doses arms"] = (costs - costs.mean(1, keepdims=True)) / np.where(
+        spread == 0, 1, spread
+    )
+    return standard
 
 
 def shrunk(found: Float[np.ndarray, " arms"], alike: float) -> Float[np.ndarray, " arms"]:
@@ -225,7 +234,7 @@ def _measure(
             rises[step, i, s, p] = value - base[p]
         for i in arms:
             own = rises[step, i]
-            alive[i] = bool((np.nan_to_num(own, nan=np.inf).mean(1) < bound).all())
+            alive[i] = bool((np.where(np.isnan(own), np.inf, own).mean(1) < bound).all())
     if progress is not None:
         progress("dial", len(grid), len(grid))
     return _Trials(tuple(grid), rises), asked, float(free.mean()) if len(free) else None
