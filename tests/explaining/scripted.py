@@ -42,7 +42,9 @@ class Scripted:
     ) -> Iterator[Collected]:
         assert not mean
         for i, source in reversed(list(enumerate(sources))):
-            rows = self.stream[[LAYERS.index(layer) for layer in layers]][:, [source.ids[t] for t in pick(source)]]
+            rows = self.stream[[LAYERS.index(layer) for layer in layers]][
+                :, [source.ids[t] for t in pick(source)]
+            ]
             yield Collected(i, rows, rows.shape[1])
 
     def read(self, sources: Sequence[Encoded], **_: Any) -> list[Reading]:
@@ -52,7 +54,18 @@ class Scripted:
             z = (h @ self.vectors.directions().T).numpy()
             tokens = tuple(source.text[a:b] for a, b in source.spans)
             readings.append(
-                Reading(source.text, tokens, source.spans, source.roles, names, z, z / 10, z, LAYERS[-1], "scripted")
+                Reading(
+                    source.text,
+                    tokens,
+                    source.spans,
+                    source.roles,
+                    names,
+                    z,
+                    z / 10,
+                    z,
+                    LAYERS[-1],
+                    "scripted",
+                )
             )
         return readings
 
@@ -68,7 +81,7 @@ class Scripted:
     def _score(self, prompt: Encoded, reply: list[int], bias: Bias) -> np.ndarray:
         ids, first = [*prompt.ids, *reply], len(prompt)
         h = torch.zeros(len(ids), WIDTH)
-        for place, layer in enumerate(LAYERS):
+        for place in range(len(LAYERS)):
             h = h + self.stream[place][ids] - (self.stream[place - 1][ids] if place else 0)
             for term in bias.terms:
                 assert term.mode == "ablate" and term.layers == LAYERS

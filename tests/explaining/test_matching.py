@@ -16,7 +16,9 @@ def residuals(tokens: int, seed: int = 0) -> Tensor:
     """Layers that follow each other as a residual stream does, with a large mean and few strong axes."""
     generator = torch.Generator().manual_seed(seed)
     scale = torch.logspace(1, -1, WIDTH)
-    stream = torch.randn(tokens, WIDTH, generator=generator) * scale + 5 * torch.randn(WIDTH, generator=generator)
+    stream = torch.randn(tokens, WIDTH, generator=generator) * scale + 5 * torch.randn(
+        WIDTH, generator=generator
+    )
     layers = []
     for _ in range(LAYERS):
         stream = stream + 0.3 * torch.randn(tokens, WIDTH, generator=generator) * scale

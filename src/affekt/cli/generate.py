@@ -131,6 +131,7 @@ def _answer(orders: Sequence[Order], batch: Batch, size: int, answers: Answers, 
         finally:
             batch.close()
         if asked():
+            typer.echo(f"stopped: {done:,} of {len(orders):,} answered; the same command goes on", err=True)
             raise KeyboardInterrupt
 
 
