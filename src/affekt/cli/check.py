@@ -53,7 +53,7 @@ def check(
     file, vectors = _vectors(target)
     opened = open_model(model or vectors.provenance.model.name, dtype)
     vectors.require(opened.identity)
-    with progress_bar() as progress:
+    with progress_bar("in all") as progress:
         measured = run(
             lambda held: TransformersEngine(opened, held),
             vectors,

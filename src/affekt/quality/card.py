@@ -146,6 +146,8 @@ def check(
     checkpoint = Checkpoint(Path(resume)) if resume is not None else None
     bench = _Bench(engine_for, vectors, model, trainings(vectors, corpora), progress, checkpoint)
     for done, key in enumerate(todo, start=1):
+        if progress is not None:
+            progress("sections", done - 1, len(todo))
         sections = [section.to_dict() for section in _MEASURES[key](bench)]
         old: Mapping[str, Any] = bench.vectors.card.get("sections", {})
         card = {
