@@ -171,6 +171,7 @@ def test_ctrl_c_loses_no_finished_reply_and_the_same_command_goes_on(
     engine: Spied, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out, whole = many(tmp_path / "in.jsonl", 40), tmp_path / "out.jsonl", tmp_path / "whole.jsonl"
+    handler = signal.getsignal(signal.SIGINT)
     run(generate, "m", source, whole, "--batch", 4)
     finished: list[str] = []
     with monkeypatch.context() as patch:
@@ -190,7 +191,7 @@ def test_ctrl_c_loses_no_finished_reply_and_the_same_command_goes_on(
     assert out.read_bytes().startswith(before) and lines(out) == lines(whole)
     run(generate, "m", source, out)
     assert lines(out) == lines(whole)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_a_failure_in_the_model_loses_no_finished_reply(
