@@ -78,11 +78,6 @@ def main() -> None:
     except AffektError as error:
         typer.secho(f"affekt: {error}", fg=typer.colors.RED, err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo(
-            "\naffekt: stopped; what was finished is kept, and the same command goes on from there", err=True
-        )
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)

@@ -33,8 +33,12 @@ def make_vectors(
 
     parts = file.with_suffix(".parts")
     started = time.monotonic()
-    with progress_bar() as progress:
-        vectors = extract(model, corpora, layers=layers, recipe=recipe, progress=progress, resume=parts)
+    try:
+        with progress_bar() as progress:
+            vectors = extract(model, corpora, layers=layers, recipe=recipe, progress=progress, resume=parts)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
+        raise
     save_vectors(vectors, file)
     Checkpoint(parts).clear()
     typer.echo(
