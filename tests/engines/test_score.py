@@ -83,6 +83,25 @@ def test_each_pair_may_have_its_own_bias() -> None:
     assert np.abs(got[0] - got[2]).max() > 1e-4
 
 
+def test_a_prompt_that_no_bias_reaches_is_run_once_for_all_biases(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = engine()
+    names = ("calm", "angry", "proud", "desperate")
+    specs: list[Any] = [None, *({name: {"mode": "ablate", "where": "reply"}} for name in names)]
+    alone = [one.score([CHAT], [SAID[0]], bias=spec)[0] for spec in specs]
+    shapes: list[tuple[int, ...]] = []
+    whole = one.model.network.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        shapes.append(tuple(kwargs["input_ids"].shape))
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(one.model.network, "forward", counted)
+    together = one.score([CHAT] * 5, [SAID[0]] * 5, bias=specs)
+    assert [rows for rows, _ in shapes] == [1, 5]
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+
+
 def test_a_marker_within_the_continuation_is_heard() -> None:
     one = engine()
     spec = {"calm": {"dose": 0.8, "where": {"after": "train"}}}

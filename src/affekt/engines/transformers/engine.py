@@ -142,8 +142,8 @@ class TransformersEngine:
         """Natural log-probability of each token of each continuation after its prompt, under a bias.
 
         Args:
-            prompts: texts, or chats that the assistant replies to; one that comes several times in a row of
-                equal biases is run once.
+            prompts: texts, or chats that the assistant replies to; one that several pairs share, none of
+                whose biases reaches it or all of whose biases are equal, is run once.
             continuations: one for each prompt: a text, tokenised by itself, or token ids.
             bias: one for all, or one for each pair. It reaches prompt and continuation as it would while
                 generating.

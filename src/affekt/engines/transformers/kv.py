@@ -67,7 +67,8 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         """Keeps these rows, in this order, without the first `trim` columns."""
         if self._stores is None:
             return
-        keys, values = (store[:, :, trim:].index_select(0, rows) for store in self._stores)
+        own = rows.to(self._stores[0].device)
+        keys, values = (store[:, :, trim:].index_select(0, own) for store in self._stores)
         self._stores, self._length = (keys, values), self._length - trim
         self._show()
 

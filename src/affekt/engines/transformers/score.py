@@ -39,8 +39,8 @@ class Pair:
     """The continuation's tokens."""
     program: Program | None
     """What steers both."""
-    bias: str
-    """A key that pairs of the same bias share."""
+    head: str
+    """A key that pairs share whose prompts are steered alike; empty where the prompt is not steered."""
 
     @property
     def needed(self) -> int:
@@ -63,7 +63,8 @@ def pair(core: Core, prompt: Encoded, text: str | Sequence[int], bias: Bias) -> 
             f"{core.model.context:,}"
         )
     program = program_of(bias, core.vectors, prompt, core.model)
-    return Pair(prompt, ids, _told(core, program, prompt, ids), bias.key())
+    steered = program is not None and any(max(schedule.ranks) >= 0 for schedule in program.schedules)
+    return Pair(prompt, ids, _told(core, program, prompt, ids), bias.key() if steered else "")
 
 
 def _told(core: Core, program: Program | None, prompt: Encoded, ids: Sequence[int]) -> Program | None:
@@ -78,10 +79,11 @@ def _told(core: Core, program: Program | None, prompt: Encoded, ids: Sequence[in
 
 
 def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
-    """The score verb on pairs; see `Engine.score`. A prompt that several pairs share is run once for them."""
+    """The score verb on pairs; see `Engine.score`. A prompt that several pairs share, steered alike, is run
+    once."""
     groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
     for index, pair in enumerate(pairs):
-        groups.setdefault((pair.prompt.ids, pair.bias), []).append(index)
+        groups.setdefault((pair.prompt.ids, pair.head), []).append(index)
     shared = [group for group in groups.values() if len(group) > 1]
     single = [group[0] for group in groups.values() if len(group) == 1]
     scores: dict[int, np.ndarray] = {}
@@ -152,7 +154,7 @@ def _whole(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens
 
 
 def _after(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
-    """Pairs of one prompt and bias: the prompt once, then all continuations beside each other."""
+    """Pairs of one prompt, steered alike: it once, then all continuations beside each other."""
     prompt = pairs[0].prompt
     head = torch.arange(len(prompt))[None]
     scores: dict[int, np.ndarray] = {}
