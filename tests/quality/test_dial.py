@@ -13,7 +13,7 @@ from affekt.concepts import Concept, emotions, styles
 from affekt.engines.engine import Sampling
 from affekt.errors import CalibrationError
 from affekt.quality.coherence import everyday, loops, losses
-from affekt.quality.dial import GRID, calibrate_dial, largest, likeness, shrunk, spread_out
+from affekt.quality.dial import BROKEN, GRID, calibrate_dial, largest, likeness, shrunk, spread_out
 from affekt.quality.dialled import dialled
 from affekt.quality.figure import Figure
 from tests.quality.planted import D, PlantedEngine, draw, vectors_of
@@ -94,17 +94,13 @@ def test_a_square_law_is_met_exactly_on_a_coarse_grid() -> None:
 
 
 def test_text_that_loops_or_is_empty_is_never_cheap() -> None:
-    rises = np.zeros((2, 2, 3))
-    rises[1, 0, 0] = np.inf
-    assert largest((0.1, 0.2), rises, 0.4) == 0.1
-    rises[0, 0, 0] = np.nan
-    assert largest((0.1, 0.2), rises, 0.4) == 0.05
-
     def breaks(concept: str, dose: float, prompt: str) -> float:
-        return math.inf if concept and dose > 0.15 else math.nan if concept and dose < -0.15 else 1.0
+        free = 1.0 + 0.5 * abs(dose) / 0.4
+        return math.inf if concept and dose > 0.25 else math.nan if concept and dose < -0.25 else free
 
     made = calibrate_dial(PlantedEngine(VECTORS, cost=breaks), VECTORS)
-    assert torch.allclose(made.doses, torch.full((192,), 0.1))
+    assert made.card["dial"]["measured"]["afraid"]["rise"][2] == BROKEN
+    assert 0.18 < float(made.doses[0]) < 0.25  # a broken reply ends the search, whatever the others cost
 
 
 def test_a_model_without_a_usable_reply() -> None:

@@ -151,5 +151,6 @@ def _verdict(rows: Sequence[tuple[Cell, ...]], held: dict[str, list[Figure]]) ->
             else "not among the leading components"
         )
         linear = f"read linearly with r = {best}" if best.low > 0 else "not read linearly beyond chance"
-        parts.append(f"{axis.capitalize()} is {geometry}, and {linear}")
-    return "; ".join(parts) + "."
+        parts.append(f"{axis} is {geometry}, and {linear}")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -16,7 +16,7 @@ from affekt.quality.coherence import everyday, losses
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.gather import Progress
 
-__all__ = ["BOUND", "GRID", "calibrate_dial", "largest", "likeness", "shrunk", "spread_out"]
+__all__ = ["BOUND", "BROKEN", "GRID", "calibrate_dial", "largest", "likeness", "shrunk", "spread_out"]
 
 BOUND = 0.5
 """Largest rise of the unsteered model's loss on its own steered replies, in nats per token."""
@@ -26,6 +26,9 @@ GRID = (0.1, 0.18, 0.32, 0.56, 1.0)
 
 LOWER = 0.2
 """Quantile of the measured doses that concepts get which were not measured."""
+
+BROKEN = 2.0
+"""What an empty or looping reply counts for, in nats per token, when a dose is judged."""
 
 FEWEST = 4
 """Concepts under which nothing is said of their differences."""
@@ -96,6 +99,7 @@ def calibrate_dial(
         "bound": bound,
         "grid": list(trials.doses),
         "prompts": len(asked),
+        "broken": BROKEN,
         "max_tokens": max_tokens,
         "layers": list(vectors.steer_layers),
         "variant": vectors.steer_variant,
@@ -133,13 +137,13 @@ def spread_out(concepts: Sequence[Concept], n: int) -> list[Concept]:
 
 
 def largest(doses: Sequence[float], rises: Float[np.ndarray, "doses signs prompts"], bound: float) -> float:
-    """The dose at which the mean rise, of the sign that costs more, meets a bound.
+    """The dose at which the mean rise, of the sign that costs more, meets a bound; the largest tried if none
+    does.
 
-    NaN counts as over the bound. What lies above the first dose that breaks it is not looked at.
+    What lies above the first dose that breaks it is not looked at.
     """
-    costs = np.where(np.isnan(rises).any(2), np.inf, rises.mean(2)).max(1)
     held, cost_held = 0.0, 0.0
-    for dose, cost in zip(doses, costs.tolist(), strict=True):
+    for dose, cost in zip(doses, rises.mean(2).max(1).tolist(), strict=True):
         if cost >= bound:
             return _between(held, cost_held, dose, cost, bound)
         held, cost_held = dose, cost
@@ -150,11 +154,8 @@ def _between(held: float, cost_held: float, broken: float, cost: float, bound: f
     """The dose at which a cost meets the bound, between one that held it and one that broke it.
 
     Costs grow with a power of the dose, about its square, so logarithms are joined by a straight line; where
-    one has none, the costs themselves are. A broken reply has no finite cost: then it is the dose that held,
-    or half of the smallest that was tried.
+    one has none, the costs themselves are.
     """
-    if not np.isfinite(cost):
-        return held or broken / 2
     if held > 0 and cost_held > 0:
         share = np.log(bound / cost_held) / np.log(cost / cost_held)
         return float(held * (broken / held) ** share)
@@ -171,10 +172,9 @@ def likeness(rises: Float[np.ndarray, "doses arms signs prompts"]) -> float:
     if not len(common) or rises.shape[3] < 2:
         return 0.0
     one, other = (common[..., half::2].mean(3).max(2) for half in (0, 1))
-    finite = (np.isfinite(one) & np.isfinite(other)).all(0)
-    if finite.sum() < FEWEST:
+    if one.shape[1] < FEWEST:
         return 0.0
-    a, b = (_standard(costs[:, finite]).mean(0) for costs in (one, other))
+    a, b = (_standard(costs).mean(0) for costs in (one, other))
     size = float(np.sqrt((a @ a) * (b @ b)))
     r = max(0.0, float(a @ b) / size) if size else 0.0
     return 2 * r / (1 + r)
@@ -231,10 +231,9 @@ def _measure(
         biases = [{sample[i].name: {"dose": dose * SIGNS[s]}} for i, s, _ in rows]
         loss, _ = losses(engine, [asked[p] for _, _, p in rows], biases, greedy)
         for (i, s, p), value in zip(rows, loss, strict=True):
-            rises[step, i, s, p] = value - base[p]
+            rises[step, i, s, p] = value - base[p] if np.isfinite(value) else BROKEN
         for i in arms:
-            own = rises[step, i]
-            alive[i] = bool((np.where(np.isnan(own), np.inf, own).mean(1) < bound).all())
+            alive[i] = bool((rises[step, i].mean(1) < bound).all())
     if progress is not None:
         progress("dial", len(grid), len(grid))
     return _Trials(tuple(grid), rises), asked, float(free.mean()) if len(free) else None

@@ -10,7 +10,7 @@ from affekt.engines.engine import Sampling
 from affekt.quality.bootstrap import mean, share
 from affekt.quality.coherence import everyday, losses
 from affekt.quality.controls import with_random
-from affekt.quality.dial import BOUND, spread_out
+from affekt.quality.dial import BOUND, BROKEN, spread_out
 from affekt.quality.figure import Figure
 from affekt.quality.naming import EngineFor
 from affekt.quality.section import Cell, Section, unmeasured
@@ -87,7 +87,7 @@ def dialled(
         broken = ~np.isfinite(rise)
         cost = np.where(broken, np.nan, rise)
         per_arm = np.array([_mean(own) for own in cost])
-        worst = np.array([max(_mean(own[s]) for s in range(len(SIGNS))) for own in cost])
+        worst = np.where(broken, BROKEN, rise).mean(2).max(1)
         figures[group] = mean(per_arm, "directions")
         rows.append(
             (
@@ -120,7 +120,9 @@ def dialled(
         (
             f"Loss of the unsteered model on greedy replies of {max_tokens} tokens at a dial of 1 and of "
             f"-1, above that of its own replies to the same {len(asked)} everyday messages, none of which "
-            "set the dial. Random directions get the median dose.",
+            f"set the dial. Random directions get the median dose. A broken reply counts as {BROKEN:g} "
+            f"nats for "
+            "the bound, and is left out of the mean rise.",
             _how_set(about, len(vectors.concepts)),
         ),
         data,

@@ -54,6 +54,7 @@ def implied(
     plain = hits_of(scores, truth)
     centred = hits_of(scores - baseline.scores(like)[:, order].mean(0), truth)
     stronger = max((plain, centred), key=lambda hits: hits.total)
+    given = "centred on everyday messages" if stronger is centred else "as it comes, not centred"
     hits = {place: hits_of(readings[place], truth) for place in PLACES}
     rows: list[tuple[Cell, ...]] = [(name, *compare(hits[place], stronger)) for place, name in PLACES.items()]
     figures = compare(hits["user"], stronger)
@@ -64,9 +65,7 @@ def implied(
         tuple(rows),
         (
             f"Ranked by z among {len(names)} emotions. The text-only baseline is fitted on the texts that "
-            f"the vectors were made of ({corpus.name}), "
-            + ("centred on everyday messages, " if stronger is centred else "")
-            + "the stronger of with and without such centring.",
+            f"the vectors were made of ({corpus.name}) and is {given}, which is the stronger of the two.",
             f"By chance top-1 is {1 / len(names):.3f}, top-5 {min(1, 5 / len(names)):.3f}.",
         ),
         {
