@@ -29,7 +29,7 @@ class Batch:
         self._out: list[Token | Reply] = []
         self._names: set[str] = set()
         self._count = 0
-        self._cancelled: set[str] = set()
+        self._cancelled: deque[str] = deque()
         self._closed = False
 
     @property
@@ -69,7 +69,7 @@ class Batch:
     def cancel(self, id: str) -> None:
         """Ends a request's replies where they are, at the next step; one that is over already stays so."""
         if id in self._names:
-            self._cancelled.add(id)
+            self._cancelled.append(id)
 
     def step(self) -> list[Token | Reply]:
         """Goes on by at most two forwards: one for prompts that come in, one for the replies being written.
@@ -144,15 +144,17 @@ class Batch:
 
     def _cancel(self) -> None:
         """Ends the replies of cancelled requests."""
-        if not self._cancelled:
+        asked: set[str] = set()
+        while self._cancelled:
+            asked.add(self._cancelled.popleft())
+        if not asked:
             return
-        asked, self._cancelled = self._cancelled, set()
         waiting = [entry for entry in self._waiting if entry.id in asked]
         self._waiting = deque(entry for entry in self._waiting if entry.id not in asked)
         rows = [Row(self._core, entry, choice) for entry in waiting for choice in range(entry.request.n)]
         if self._filling is not None:
             # A prompt that is being run goes on to its end; its replies end a step later.
-            self._cancelled = {rows[0].entry.id for rows in self._filling.rows} & asked
+            self._cancelled.extend({rows[0].entry.id for rows in self._filling.rows} & asked)
         if self._grid is not None:
             rows += [row for row in self._grid.rows if row.entry.id in asked]
         for row in rows:

@@ -53,9 +53,9 @@ class Core:
         """Whether some layers keep a state instead of a past."""
         return any(kv.linear(self.new_cache(1)))
 
-    def new_cache(self, room: int) -> Cache:
-        """An empty cache for a batch of at most about `room` tokens a row."""
-        return kv.new_cache(self.model.network.config, self.kind, room)
+    def new_cache(self, length: int, more: int = 0) -> Cache:
+        """An empty cache for prompts of `length` columns and replies of `more`."""
+        return kv.new_cache(self.model.network.config, self.kind, length, more)
 
     @cached_property
     def ends(self) -> frozenset[int]:

@@ -46,7 +46,7 @@ class Filling:
         self._places = places(lengths, "left", self.width)
         self._mask = None if min(lengths) == self.width else self._places >= 0
         self._edit = BatchEdit([entry.program for entry in entries])
-        self._cache = core.new_cache(self.width + max(entry.limit for entry in entries) + 1)
+        self._cache = core.new_cache(self.width, max(entry.limit for entry in entries) + 1)
         self._parts: list[Outcome] = []
         rewinding = core.linear and any(entry.rewind for entry in entries)
         self._bounds = _bounds(self.width, chunk or self.width, core.linear, rewinding)

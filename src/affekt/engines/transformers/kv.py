@@ -67,9 +67,13 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         """Keeps these rows, in this order, without the first `trim` columns."""
         if self._stores is None:
             return
-        own = rows.to(self._stores[0].device)
-        keys, values = (store[:, :, trim:].index_select(0, own) for store in self._stores)
-        self._stores, self._length = (keys, values), self._length - trim
+        own, length = rows.to(self._stores[0].device), self._length - trim
+        room = min(self._stores[0].shape[-2] - trim, length + ROOM)
+        keys, values = (
+            _moved(store[:, :, trim : self._length].index_select(0, own), length, room)
+            for store in self._stores
+        )
+        self._stores, self._length = (keys, values), length
         self._show()
 
     def absorb(self, other: Stretch) -> None:
@@ -123,12 +127,20 @@ def joins(config: PreTrainedConfig) -> bool:
     return all(type(layer) in movable for layer in DynamicCache(config=config).layers)
 
 
-def new_cache(config: PreTrainedConfig, kind: CacheKind, room: int) -> Cache:
-    """An empty cache; one that is `static` holds `room` tokens, padding included, and no more."""
+def new_cache(config: PreTrainedConfig, kind: CacheKind, length: int, more: int = 0) -> Cache:
+    """An empty cache.
+
+    Args:
+        config: the network's.
+        kind: of cache.
+        length: columns of the prompts.
+        more: columns that come after. A `static` cache holds these and no more.
+    """
     if kind == "static":
-        return StaticCache(config=config, max_cache_len=room)
+        return StaticCache(config=config, max_cache_len=length + more)
     cache = DynamicCache(config=config)
     if joins(config):
+        room = length + min(more, ROOM)
         cache.layers = [Stretch(room) if isinstance(own, DynamicLayer) else own for own in cache.layers]
     return cache
 
