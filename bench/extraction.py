@@ -22,7 +22,7 @@ from affekt.models.weights import resolve
 from affekt.vectors.cells import layout
 from affekt.vectors.collect import from_token
 from affekt.vectors.directions import balanced
-from affekt.vectors.extraction import candidate_layers
+from affekt.vectors.extraction import Recipe, candidate_layers
 from affekt.vectors.gather import gather_corpus
 
 FIRST = 50
@@ -77,7 +77,7 @@ def main() -> None:
     )
     model = affekt.load(options.model)
     plain = AutoModelForCausalLM.from_pretrained(resolve(options.model).folder, dtype=torch.float32).eval()
-    layers = list(candidate_layers(model.identity.n_layers, (0.45, 0.8)))
+    layers = list(candidate_layers(model.identity.n_layers, Recipe().band))
     ratios = []
     for _ in range(options.pairs):
         theirs, rate, tokens = newcomer(plain, model.tokenizer, corpus, layers)

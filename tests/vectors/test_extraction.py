@@ -239,7 +239,7 @@ def test_stages_in_order_with_their_characters() -> None:
 def test_default_layers_are_the_band_and_the_dose_band_lies_in_them() -> None:
     deep = replace(MODEL, n_layers=20)
     vectors = run(layers=None, model=deep)
-    assert vectors.layers == tuple(range(8, 16)) and vectors.steer_layers == tuple(range(8, 14))
+    assert vectors.layers == tuple(range(8, 14)) and vectors.steer_layers == tuple(range(8, 14))
     assert run(layers=[3, 3, 0], model=deep).layers == (0, 3)
     assert run(layers=[0, 17, 19], model=deep).steer_layers == (17,)
 

@@ -28,8 +28,8 @@ class Recipe:
     """Share of neutral variance whose components are removed from `projected`."""
     shrinkage: float = 0.5
     """Shrinkage of the within-concept covariance for `whitened` vectors, more than 0 and at most 1."""
-    band: tuple[float, float] = (0.45, 0.8)
-    """Candidate layers as shares of depth, where no layers are asked for."""
+    band: tuple[float, float] = (0.45, 0.7)
+    """Candidate layers as shares of depth, where no layers are asked for; no block after them is run."""
     steer_band: tuple[float, float] = (0.45, 0.7)
     """Layers that share a dose, as shares of depth."""
     steer_variant: Variant = "whitened"
@@ -45,7 +45,7 @@ class Recipe:
         for name in ("band", "steer_band"):
             band = getattr(self, name)
             if len(band) != 2 or not 0 <= band[0] <= band[1] <= 1:
-                raise VectorsError(f"{name} is {band}; give two shares of depth, such as (0.45, 0.8)")
+                raise VectorsError(f"{name} is {band}; give two shares of depth, such as (0.45, 0.7)")
         check_variant(self.steer_variant)
 
     def plain(self) -> Mapping[str, Any]:

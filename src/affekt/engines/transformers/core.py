@@ -13,6 +13,7 @@ from transformers.cache_utils import Cache
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.forward import Forward
+from affekt.engines.transformers.pad import default_budget
 from affekt.engines.transformers.probe import Probe
 from affekt.errors import VectorsError
 from affekt.models.model import Model
@@ -25,11 +26,11 @@ class Core:
     """An engine's inside."""
 
     def __init__(
-        self, model: Model, vectors: ConceptVectors | None, budget: int, cache: kv.CacheKind
+        self, model: Model, vectors: ConceptVectors | None, budget: int | None, cache: kv.CacheKind
     ) -> None:
         self.model = model
         self.vectors = vectors
-        self.budget = budget
+        self.budget = default_budget(model.device) if budget is None else budget
         """Most tokens of one forward without cache, padding included."""
         self.forward = Forward(model)
         self.kind = cache

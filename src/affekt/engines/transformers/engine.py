@@ -39,7 +39,7 @@ class TransformersEngine:
         *,
         sibling: bool = False,
         batch_size: int = 16,
-        token_budget: int = 8192,
+        token_budget: int | None = None,
         cache_tokens: int = 65536,
         prefill_chunk: int | None = None,
         cache: CacheKind = "dynamic",
@@ -51,7 +51,8 @@ class TransformersEngine:
             vectors: concept vectors; only what neither reads nor steers does without.
             sibling: allow vectors of another model of the same shape, as base and tuned are.
             batch_size: most replies written at once.
-            token_budget: most tokens of one forward of `collect`, `read` and `score`, padding included.
+            token_budget: most tokens of one forward of `collect`, `read` and `score`, padding included; None
+                is what the device is fastest with.
             cache_tokens: most tokens of the replies written at once, prompts and padding included.
             prefill_chunk: most tokens of a prompt run at a time; None runs prompts whole.
             cache: `dynamic`, or `static`, which is allocated once and takes in no rows.

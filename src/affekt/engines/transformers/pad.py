@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-__all__ = ["batches", "left", "places", "right"]
+__all__ = ["batches", "default_budget", "left", "places", "right"]
 
 
 def right(rows: Sequence[Sequence[int]], pad: int) -> Int[Tensor, "batch tokens"]:
@@ -29,6 +29,12 @@ def places(lengths: Sequence[int], side: Literal["left", "right"], width: int) -
     columns = torch.arange(width)[None]
     own = columns if side == "right" else columns - (width - sizes)
     return torch.where((own >= 0) & (own < sizes), own, -1)
+
+
+def default_budget(device: torch.device) -> int:
+    """Tokens of one forward that a device is fastest with: on a CPU so few that a block's intermediate values
+    stay in its caches, elsewhere enough to fill it."""
+    return 1024 if device.type == "cpu" else 8192
 
 
 def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
