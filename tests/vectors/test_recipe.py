@@ -44,7 +44,7 @@ def test_the_borders_are_choices_too() -> None:
 def test_as_json() -> None:
     plain = Recipe().plain()
     assert json.loads(json.dumps(plain)) == plain
-    assert plain["band"] == [0.45, 0.8] and plain["first_token"] == 50
+    assert plain["band"] == [0.45, 0.7] and plain["first_token"] == 50
 
 
 @pytest.mark.parametrize(
