@@ -28,6 +28,9 @@ COMMANDS = (
     "drift",
     "guard",
     "explain",
+    "serve",
+    "events",
+    "keys",
 )
 """One module of this package each, with a function or app of the same name, in the help page's order."""
 

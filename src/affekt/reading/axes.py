@@ -6,7 +6,7 @@ Two ways: `fit_axis` learns a direction of the residual stream from the concepts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from affekt.concepts.concept import emotions
 from affekt.errors import ReadingError
 from affekt.reading.reading import Reading
 
-__all__ = ["Axis", "AxisTrace", "arousal", "fit_axis", "normed_mean", "valence"]
+__all__ = ["Axis", "AxisTrace", "arousal", "axis_weights", "fit_axis", "normed_mean", "valence"]
 
 FEWEST_WORDS = 10
 CHUNK = 1024
@@ -113,6 +113,24 @@ def arousal(reading: Reading) -> AxisTrace:
     """Stirred against still at each token; raises ReadingError where no column has norms."""
     norms = {c.name: c.arousal for c in emotions() if c.arousal is not None}
     return normed_mean(reading, norms, "arousal")
+
+
+def axis_weights(
+    concepts: Sequence[str], norms: Mapping[str, float]
+) -> Float[np.ndarray, " concepts"] | None:
+    """What each concept's z counts for in a derived axis: 0 for one without a norm; None for too few norms.
+
+    Args:
+        concepts: in the order of the z.
+        norms: a rating for each word.
+    """
+    rated = [at for at, concept in enumerate(concepts) if concept in norms]
+    ratings = np.array([norms[concepts[at]] for at in rated])
+    if len(rated) < FEWEST_WORDS or np.ptp(ratings) == 0:
+        return None
+    weights = np.zeros(len(concepts))
+    weights[rated] = _weights(np.ones((1, len(rated))), ratings)[0]
+    return weights
 
 
 def normed_mean(

@@ -1,0 +1,7 @@
+"""An OpenAI-compatible server with `emotion_bias`, live readings, a guard and an audit trail."""
+
+from affekt.server.app import create_app
+from affekt.server.service import Service
+from affekt.server.settings import Settings
+
+__all__ = ["Service", "Settings", "create_app"]

@@ -1,0 +1,115 @@
+"""A body of the API as a request to the engine, within what the operator and the key allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from affekt.concepts.source import Source
+from affekt.engines.engine import Request, Sampling
+from affekt.errors import BiasError, PromptError
+from affekt.server.emotions_asked import Asked, asked
+from affekt.server.failures import Refused
+from affekt.server.service import Service
+from affekt.server.wire import ChatBody, CompletionBody
+from affekt.steering.bias import parse
+
+__all__ = ["chat_request", "check_bias", "completion_requests"]
+
+
+def chat_request(service: Service, body: ChatBody, max_dial: float) -> tuple[Request, Asked | None]:
+    """What a chat asks of the engine.
+
+    Raises:
+        Refused: another model, more than the operator allows.
+        AffektError: a bias, a policy or emotions that are wrong.
+    """
+    if body.top_logprobs is not None and not body.logprobs:
+        raise Refused(400, "top_logprobs needs logprobs: true", "invalid_request", "top_logprobs")
+    logprobs = (body.top_logprobs or 0) if body.logprobs else None
+    limit = body.max_completion_tokens or body.max_tokens
+    source = [turn.message() for turn in body.messages]
+    tools = None if body.tool_choice == "none" else body.tools
+    return _request(service, body, source, limit, logprobs, max_dial, tools)
+
+
+def completion_requests(
+    service: Service, body: CompletionBody, max_dial: float
+) -> tuple[list[Request], Asked | None]:
+    """What a completion asks: a request for each prompt; raises as `chat_request`."""
+    if len(body.prompts) * body.n > service.settings.max_choices:
+        raise Refused(400, f"at most {service.settings.max_choices} replies a request", "too_many", "n")
+    made = [
+        _request(service, body, prompt, body.max_tokens or 16, body.logprobs, max_dial)
+        for prompt in body.prompts
+    ]
+    return [request for request, _ in made], made[0][1]
+
+
+def check_bias(service: Service, bias: Mapping[str, Any] | None, max_dial: float) -> None:
+    """Refuses a bias that the operator does not allow, or that says nothing sensible.
+
+    Raises:
+        Refused: forbidden, beyond the cap, or in a form that is not allowed.
+        BiasError, UnknownConcept: wrong in itself.
+    """
+    if not bias:
+        return
+    if max_dial == 0:
+        raise Refused(403, "emotion_bias is not allowed here", "bias_forbidden", "emotion_bias")
+    for name, value in bias.items():
+        dial = value.get("dial") if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping) and not service.settings.raw_doses and set(value) - {"dial"}:
+            message = f"emotion_bias.{name}: only the dial, -{max_dial:g} to {max_dial:g}, is allowed here"
+            raise Refused(403, message, "raw_dose_forbidden", "emotion_bias")
+        if isinstance(dial, int | float) and not isinstance(dial, bool) and abs(dial) > max_dial:
+            message = f"emotion_bias.{name} is {dial:g}; give -{max_dial:g} to {max_dial:g}"
+            raise Refused(400, message, "bias_too_large", "emotion_bias")
+    if service.engine.vectors is None:
+        raise BiasError("this server has no concept vectors to steer with")
+    parse(bias, service.engine.vectors)
+
+
+def _request(
+    service: Service,
+    body: ChatBody | CompletionBody,
+    source: Source,
+    limit: int | None,
+    logprobs: int | None,
+    max_dial: float,
+    tools: list[dict[str, Any]] | None = None,
+) -> tuple[Request, Asked | None]:
+    settings = service.settings
+    if body.model and body.model not in service.names:
+        message = f"the model {body.model!r} is not here; this server runs {service.name!r}"
+        raise Refused(404, message, "model_not_found", "model")
+    if body.n > settings.max_choices:
+        raise Refused(400, f"n is {body.n}; at most {settings.max_choices}", "too_many", "n")
+    if limit is not None and limit > settings.max_tokens:
+        message = f"max_tokens is {limit}; at most {settings.max_tokens}"
+        raise Refused(400, message, "too_many_tokens", "max_tokens")
+    check_bias(service, body.emotion_bias, max_dial)
+    vectors = service.engine.vectors
+    if body.emotions and vectors is None:
+        raise PromptError("this server has no concept vectors to read with")
+    wanted = asked(body.emotions, vectors.names if vectors is not None else ())
+    guard, layer = service.floor.watcher(body.policy)
+    sampling = Sampling(
+        max_tokens=limit or settings.default_tokens,
+        temperature=1.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=body.seed,
+        stop=body.stops,
+        logprobs=logprobs,
+    )
+    request = Request(
+        source=source,
+        sampling=sampling,
+        bias=body.emotion_bias or None,
+        read=wanted.read if wanted else None,
+        layer=layer,
+        guard=guard,
+        n=body.n,
+        tools=tools,
+    )
+    return request, wanted

@@ -1,0 +1,107 @@
+"""What a running server has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from affekt.engines.transformers import TransformersEngine
+from affekt.server.access import Access
+from affekt.server.feed import Feed
+from affekt.server.floor import Floor
+from affekt.server.meters import Meters
+from affekt.server.runner import Runner
+from affekt.server.settings import Settings
+from affekt.server.store import Database, Keys, Trail
+
+__all__ = ["Service"]
+
+
+@dataclass
+class Service:
+    """One model, one engine, one audit trail."""
+
+    settings: Settings
+    """What the operator decided."""
+    engine: TransformersEngine
+    """Runs the model."""
+    runner: Runner
+    """Answers requests in one batch."""
+    floor: Floor
+    """The policy over all replies."""
+    trail: Trail
+    """The audit trail."""
+    access: Access
+    """Who may do what."""
+    meters: Meters
+    """Counts for Prometheus."""
+    feed: Feed
+    """Events as they happen, for those who listen."""
+    aliases: tuple[str, ...] = ()
+    """Other names of the model that requests may use."""
+    started: int = field(default_factory=lambda: int(time.time()))
+    """When, in seconds since 1970."""
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @classmethod
+    def of(
+        cls,
+        engine: TransformersEngine,
+        settings: Settings | None = None,
+        *,
+        database: str,
+        policy: Path | None = None,
+        calibration: Path | None = None,
+        aliases: tuple[str, ...] = (),
+    ) -> Service:
+        """A service on an engine; the database is migrated.
+
+        Raises:
+            StoreError: the database cannot be opened.
+            PolicyError, CalibrationError: the policy is wrong.
+        """
+        settings = settings or Settings()
+        floor = Floor(engine, policy, calibration)
+        kept = Database(database)
+        kept.migrate()
+        runner = Runner(engine.open_batch, settings.queue)
+        return cls(
+            settings=settings,
+            engine=engine,
+            runner=runner,
+            floor=floor,
+            trail=Trail(kept, settings.text, settings.retention_days),
+            access=Access(Keys(kept), settings),
+            meters=Meters(runner),
+            feed=Feed(),
+            aliases=aliases,
+        )
+
+    @property
+    def name(self) -> str:
+        """The model's name, as `/v1/models` gives it."""
+        return self.engine.model.identity.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names that requests may use."""
+        return (self.name, *self.aliases)
+
+    def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Runs work that goes on when the client has left, and that a shutdown waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """Lets running replies finish and be recorded, then ends."""
+        await self.runner.drain(self.settings.drain)
+        await asyncio.to_thread(self.runner.stop)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=10)
+        self.trail.database.close()

@@ -1,0 +1,235 @@
+"""The audit trail: every reply once, with the events of its guard, committed before it is told of."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from affekt.server.store.database import Database
+from affekt.server.store.tables import EventRow, ReplyRow
+
+__all__ = ["Filter", "Summary", "Trail"]
+
+PAGE = 500
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A reply, summed up."""
+
+    request: str
+    """The request's id, as the client was told it."""
+    choice: int
+    """Which of the request's replies."""
+    model: str
+    """The model's name."""
+    key: str | None
+    """Name of the caller's key; None without one."""
+    prompt_tokens: int
+    """Tokens of the prompt."""
+    reply_tokens: int
+    """Tokens of the reply."""
+    finish_reason: str
+    """Why it ended, in the engine's words, or `error`."""
+    flagged: bool = False
+    """Whether the guard marked it."""
+    seconds: float = 0.0
+    """From the request to the reply's end."""
+    bias: Mapping[str, Any] = field(default_factory=dict)
+    """The request's `emotion_bias`."""
+    readings: Mapping[str, Any] = field(default_factory=dict)
+    """What was read, summed up."""
+    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it ended."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events are wanted; None lets all through."""
+
+    monitor: str | None = None
+    """Name of the monitor."""
+    concept: str | None = None
+    """A monitor whose values hold this name, or that is called so."""
+    action: str | None = None
+    """What the policy did."""
+    key: str | None = None
+    """The caller's key."""
+    request: str | None = None
+    """The request's id."""
+    above: float | None = None
+    """Values from here on."""
+    below: float | None = None
+    """Values up to here."""
+    since: datetime | None = None
+    """Times from here on."""
+    until: datetime | None = None
+    """Times before this."""
+    after: int | None = None
+    """Events later than that of this id."""
+    limit: int | None = 1000
+    """At most so many, the latest; None is all, the oldest first."""
+
+
+class Trail:
+    """Replies and events in a database."""
+
+    def __init__(
+        self,
+        database: Database,
+        text: Literal["keep", "hash", "drop"] = "hash",
+        retention_days: float | None = None,
+    ) -> None:
+        """Takes a migrated database.
+
+        Args:
+            database: where it is kept.
+            text: of prompts and replies the text itself, a SHA-256 of it, or nothing. Where it is not kept,
+                the token texts of events are not either.
+            retention_days: how long; None is forever.
+        """
+        self.database, self._text, self._days = database, text, retention_days
+
+    def record(
+        self, summary: Summary, events: Sequence[Mapping[str, Any]] = (), prompt: str = "", reply: str = ""
+    ) -> None:
+        """Commits a reply and its events together. A reply that is there already stays as it is.
+
+        Raises:
+            StoreError: it could not be committed; nothing of it is there then.
+        """
+        with self.database.session() as session:
+            if session.get(ReplyRow, (summary.request, summary.choice)) is not None:
+                return
+            fields = {name: getattr(summary, name) for name in Summary.__dataclass_fields__}
+            fields["bias"], fields["readings"] = _plain(summary.bias), _plain(summary.readings)
+            session.add(ReplyRow(**fields, prompt=self._kept(prompt), reply=self._kept(reply)))
+            session.flush()
+            session.add_all(self._event(event, summary) for event in events)
+
+    def events(self, wanted: Filter | None = None) -> Iterator[dict[str, Any]]:
+        """Events, the oldest first, a page at a time; raises StoreError."""
+        wanted = wanted or Filter()
+        query = select(EventRow)
+        for column, value in (
+            (EventRow.monitor, wanted.monitor),
+            (EventRow.action, wanted.action),
+            (EventRow.key, wanted.key),
+            (EventRow.request, wanted.request),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if wanted.above is not None:
+            query = query.where(EventRow.value >= wanted.above)
+        if wanted.below is not None:
+            query = query.where(EventRow.value <= wanted.below)
+        if wanted.since is not None:
+            query = query.where(EventRow.time >= wanted.since)
+        if wanted.until is not None:
+            query = query.where(EventRow.time < wanted.until)
+        if wanted.after is not None:
+            query = query.where(EventRow.id > wanted.after)
+        with self.database.session() as session:
+            yield from self._pages(session, query, wanted)
+
+    def replies(self, limit: int = 100, request: str | None = None) -> list[dict[str, Any]]:
+        """The latest replies, the newest first; raises StoreError."""
+        query = select(ReplyRow).order_by(ReplyRow.time.desc()).limit(limit)
+        if request is not None:
+            query = query.where(ReplyRow.request == request)
+        with self.database.session() as session:
+            return [_row(row) for row in session.scalars(query)]
+
+    def prune(self, now: datetime | None = None) -> int:
+        """Deletes what is older than is kept; returns how many replies. Raises StoreError."""
+        if self._days is None:
+            return 0
+        before = (now or datetime.now(UTC)) - timedelta(days=self._days)
+        with self.database.session() as session:
+            old = list(
+                session.execute(select(ReplyRow.request, ReplyRow.choice).where(ReplyRow.time < before))
+            )
+            session.execute(delete(EventRow).where(EventRow.time < before))
+            session.execute(delete(ReplyRow).where(ReplyRow.time < before))
+            return len(old)
+
+    def _pages(self, session: Session, query: Any, wanted: Filter) -> Iterator[dict[str, Any]]:
+        if wanted.limit is not None and wanted.after is None:
+            # The latest come last, as in a log.
+            newest = session.scalars(self._named(query, wanted).order_by(EventRow.id.desc()))
+            kept = []
+            for row in newest.yield_per(PAGE):
+                if _about(row, wanted.concept):
+                    kept.append(_row(row))
+                if len(kept) == wanted.limit:
+                    break
+            yield from reversed(kept)
+            return
+        given = 0
+        for row in session.scalars(query.order_by(EventRow.id)).yield_per(PAGE):
+            if _about(row, wanted.concept):
+                yield _row(row)
+                given += 1
+                if given == wanted.limit:
+                    return
+
+    @staticmethod
+    def _named(query: Any, wanted: Filter) -> Any:
+        return query.limit(wanted.limit) if wanted.concept is None else query
+
+    def _event(self, event: Mapping[str, Any], summary: Summary) -> EventRow:
+        return EventRow(
+            time=datetime.fromisoformat(event["time"]),
+            request=summary.request,
+            choice=summary.choice,
+            key=summary.key,
+            monitor=_clean(event["monitor"]),
+            position=event["position"],
+            token=event["token"],
+            text=_clean(event["text"]) if self._text == "keep" else "",
+            value=event["value"],
+            threshold=event["threshold"],
+            direction=event["direction"],
+            action=event["action"],
+            followed=_clean(event["followed"]) if self._text == "keep" else event["followed"],
+            readings=_plain(event["values"]),
+        )
+
+    def _kept(self, text: str) -> str | None:
+        if self._text == "keep":
+            return _clean(text)
+        if self._text == "hash":
+            return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return None
+
+
+def _about(row: EventRow, concept: str | None) -> bool:
+    return concept is None or concept == row.monitor or concept in row.readings
+
+
+def _row(row: EventRow | ReplyRow) -> dict[str, Any]:
+    values = {column.key: getattr(row, column.key) for column in row.__table__.columns}
+    return {**values, "time": row.time.isoformat()}
+
+
+def _clean(text: str) -> str:
+    """A text that every database takes: no NUL and no half of a surrogate pair."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """JSON that every database takes: what is no finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {_clean(str(key)): _plain(own) for key, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(own) for own in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return _clean(value) if isinstance(value, str) else value
