@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import signal
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import Response
 
 from affekt.server import (
     catalogue,
@@ -26,7 +23,8 @@ from affekt.server import (
     scoring,
 )
 from affekt.server.body import BodyLimit
-from affekt.server.failures import failure, install
+from affekt.server.failures import install
+from affekt.server.logs import Logged
 from affekt.server.service import Service
 from affekt.server.store import StoreError
 from affekt.version import __version__
@@ -59,26 +57,6 @@ def create_app(service: Service) -> FastAPI:
     ):
         app.include_router(part.router)
 
-    @app.middleware("http")
-    async def _logged(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        began = time.monotonic()
-        try:
-            response = await call(request)
-        except Exception as error:
-            log.exception("a request failed", extra={"event": "failure", "path": request.url.path})
-            response = failure(error)
-        route = getattr(request.scope.get("route"), "path", "none")
-        service.meters.requests.labels(route, response.status_code).inc()
-        line = {
-            "event": "request",
-            "method": request.method,
-            "path": route,
-            "status": response.status_code,
-            "seconds": round(time.monotonic() - began, 4),
-        }
-        log.info(json.dumps(line))
-        return response
-
     app.add_middleware(BodyLimit, most=service.settings.max_body)
     if service.settings.cors:
         app.add_middleware(
@@ -87,6 +65,7 @@ def create_app(service: Service) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
         )
+    app.add_middleware(Logged, meters=service.meters)
     return app
 
 

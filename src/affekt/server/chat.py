@@ -36,7 +36,7 @@ async def chat(request: Request, body: ChatBody, by: Annotated[Caller, Depends(c
     answer = Answer(service, by, asked, wanted, "chatcmpl-" + secrets.token_hex(12))
     frame = {"id": answer.id, "created": int(time.time()), "model": service.name}
     if body.stream:
-        return await events(_chunks(answer, frame, body.usage_wanted))
+        return await events(request, _chunks(answer, frame, body.usage_wanted))
     return await until_gone(request, _whole(answer, frame))
 
 

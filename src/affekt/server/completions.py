@@ -48,7 +48,7 @@ async def completions(
         raise
     frame = {"id": id, "object": "text_completion", "created": int(time.time()), "model": service.name}
     if body.stream:
-        return await events(_chunks(answers, body, frame))
+        return await events(request, _chunks(answers, body, frame))
     return await until_gone(request, _whole(answers, body, frame))
 
 

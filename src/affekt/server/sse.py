@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
 
 from affekt.server.failures import failure
@@ -24,7 +25,7 @@ def line(piece: Mapping[str, Any]) -> bytes:
     )
 
 
-async def events(chunks: AsyncIterator[Mapping[str, Any]]) -> Response:
+async def events(request: Request, chunks: AsyncIterator[Mapping[str, Any]]) -> Response:
     """The answer that streams these chunks; an error in mid-stream is its last event.
 
     Raises:
@@ -39,6 +40,8 @@ async def events(chunks: AsyncIterator[Mapping[str, Any]]) -> Response:
         try:
             yield line(first)
             async for chunk in chunks:
+                if await request.is_disconnected():
+                    return
                 yield line(chunk)
             yield DONE
         except Exception as error:

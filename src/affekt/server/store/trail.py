@@ -64,9 +64,9 @@ class Filter:
     """The caller's key."""
     request: str | None = None
     """The request's id."""
-    above: float | None = None
+    above: float | int | None = None
     """Values from here on."""
-    below: float | None = None
+    below: float | int | None = None
     """Values up to here."""
     since: datetime | None = None
     """Times from here on."""
@@ -85,7 +85,7 @@ class Trail:
         self,
         database: Database,
         text: Literal["keep", "hash", "drop"] = "hash",
-        retention_days: float | None = None,
+        retention_days: float | int | None = None,
     ) -> None:
         """Takes a migrated database.
 

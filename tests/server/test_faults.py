@@ -1,0 +1,291 @@
+"""What clients, engines and disks do wrong, and what the server makes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from affekt.engines import Reply, Request, Sampling, Token
+from affekt.errors import AffektError
+from affekt.server import Settings
+from affekt.server.runner import Broken, Busy, Draining, Runner
+from affekt.server.store import StoreError
+from tests.engines.small import CHAT, engine
+from tests.server.running import Running, running
+
+LONG = {"messages": CHAT, "max_tokens": 400, "temperature": 0, "logit_bias": None}
+ROOT = Path(__file__).parents[2]
+
+
+def until(condition: Any, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"{", 400, "invalid_request"),
+        (b'{"messages": [{"role": "user", "content": "\xff\xfe"}]}', 400, "invalid_utf8"),
+        (b"[" * 100_000, 400, "too_deep"),
+        (b'{"x": "' + b"y" * 1_100_000 + b'"}', 413, "body_too_large"),
+        (b"null", 400, "invalid_request"),
+        (b'"' + b"[" * 200 + b'"', 400, "invalid_request"),
+    ],
+)
+def test_bodies_that_are_no_request(server: Running, body: bytes, status: int, code: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    got = server.http.post("/v1/chat/completions", content=body, headers=headers)
+    assert (got.status_code, got.json()["error"]["code"]) == (status, code)
+
+
+def test_a_long_body_without_a_length_is_cut_short(server: Running) -> None:
+    def parts() -> Any:
+        for _ in range(60):
+            yield b"x" * 1_000_000
+
+    try:
+        assert server.http.post("/v1/chat/completions", content=parts()).status_code == 413
+    except httpx.WriteError:
+        pass  # the server hung up before all of it was sent
+    assert server.http.get("/healthz").status_code == 200
+
+
+def test_a_client_that_leaves_ends_its_request(server: Running) -> None:
+    for stream in (True, False):
+        body = json.dumps({**LONG, "stream": stream}).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        before = len(server.service.trail.replies(limit=1000))
+        with socket.create_connection(("127.0.0.1", httpx.URL(server.url).port)) as wire:
+            wire.sendall(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+            until(lambda: server.service.runner.live == 1)
+        until(lambda: server.service.runner.live == 0)
+        until(lambda: len(server.service.trail.replies(limit=1000)) == before + 1)  # noqa: B023
+        last = server.service.trail.replies(limit=1)[0]
+        assert last["finish_reason"] == "cancelled" and last["reply_tokens"] < 400
+
+
+def test_a_full_queue_says_when_to_come_again(tmp_path: Path) -> None:
+    with running(tmp_path, Settings(queue=2)) as here:
+        codes: list[int] = []
+
+        def ask() -> None:
+            with httpx.Client(timeout=60) as client:
+                got = client.post(here.url + "/v1/chat/completions", json={**LONG, "max_tokens": 150})
+                codes.append(got.status_code)
+                if got.status_code == 429:
+                    assert int(got.headers["Retry-After"]) >= 1
+                    assert got.json()["error"]["code"] == "queue_full"
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert codes.count(200) >= 2 and codes.count(200) + codes.count(429) == 8 and 429 in codes
+        assert len(here.service.trail.replies(limit=100)) == codes.count(200)
+
+
+def test_thousands_of_dropped_connections_leave_the_server_well(server: Running) -> None:
+    port = httpx.URL(server.url).port
+    for _ in range(2000):
+        with socket.create_connection(("127.0.0.1", port)) as wire:
+            wire.sendall(b"POST /v1/chat")
+    assert server.chat().status_code == 200
+
+
+def test_a_reply_that_is_not_on_record_is_not_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_args: object) -> None:
+        raise StoreError("the database fails: disk full")
+
+    for mode, status in (("closed", 503), ("open", 200)):
+        with running(tmp_path, Settings(on_store_failure=mode)) as here:
+            monkeypatch.setattr(here.service.trail, "record", fails)
+            got = here.chat()
+            assert got.status_code == status
+            if mode == "closed":
+                assert got.json()["error"]["code"] == "audit_trail_failed"
+                with here.http.stream(
+                    "POST", "/v1/chat/completions", json={**LONG, "max_tokens": 3, "stream": True}
+                ) as stream:
+                    lines = [line for line in stream.iter_lines() if line.startswith("data:")]
+                assert "audit_trail_failed" in lines[-1] and "[DONE]" not in lines[-1]
+
+
+class Scripted:
+    """A batch that fails on a word, and otherwise replies with one token."""
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.asked)
+
+    def add(self, request: Request) -> str:
+        if request.source == "refuse":
+            raise AffektError("refused")
+        self.asked.append(request)
+        return str(request.id)
+
+    def cancel(self, id: str) -> None:
+        self.asked = [request for request in self.asked if request.id != id]
+
+    def step(self) -> list[Token | Reply]:
+        if any(request.source == "fail" for request in self.asked):
+            raise RuntimeError("out of memory")
+        out: list[Token | Reply] = [
+            piece
+            for request in self.asked
+            for piece in engine().generate([Request(CHAT, Sampling(max_tokens=1), id=request.id)])
+        ]
+        self.asked = []
+        return out
+
+    def rescued(self) -> list[Reply]:
+        return []
+
+    def close(self) -> None:
+        self.asked = []
+
+
+def test_an_engine_that_fails_takes_its_own_requests_with_it_and_no_others() -> None:
+    runner = Runner(Scripted, queue=3)
+
+    async def ask(source: str, id: str) -> list[Token | Reply]:
+        return [piece async for piece in runner.submit(Request(source), id)]
+
+    async def all_of_it() -> None:
+        with pytest.raises(AffektError, match="refused"):
+            await ask("refuse", "a")
+        with pytest.raises(Broken, match="out of memory"):
+            await ask("fail", "b")
+        assert isinstance((await ask("go on", "c"))[-1], Reply)
+        assert runner.live == 0
+        assert await runner.drain(1)
+        with pytest.raises(Draining):
+            runner.submit(Request("late"), "d")
+
+    asyncio.run(all_of_it())
+    runner.stop()
+    assert not runner.alive
+
+
+def test_places_are_counted() -> None:
+    class Never(Scripted):
+        def step(self) -> list[Token | Reply]:
+            time.sleep(0.01)
+            return []
+
+    runner = Runner(Never, queue=2)
+
+    async def fill() -> None:
+        streams = [runner.submit(Request("x"), str(number)) for number in range(2)]
+        with pytest.raises(Busy):
+            runner.submit(Request("x"), "2")
+        waiting = asyncio.ensure_future(anext(aiter(streams[0])))
+        await asyncio.sleep(0.05)
+        runner.stop()
+        with pytest.raises(Draining):
+            await waiting
+
+    asyncio.run(fill())
+
+
+SERVE = """
+import sys, uvicorn
+from pathlib import Path
+sys.path.insert(0, {root!r})
+from affekt.server import Service, create_app
+from tests.engines.small import engine
+service = Service.of(engine(), database="sqlite:///" + sys.argv[1], policy=Path(sys.argv[2]))
+config = uvicorn.Config(create_app(service), port=0, log_level="error", timeout_graceful_shutdown=20)
+class Told(uvicorn.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        print(self.servers[0].sockets[0].getsockname()[1], flush=True)
+Told(config).run()
+"""
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Any:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("monitors: [{name: a, what: calm, threshold: -1000, action: {do: flag}}]\n")
+    command = [sys.executable, "-c", SERVE.format(root=str(ROOT)), str(tmp_path / "t.sqlite"), str(policy)]
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> tuple[subprocess.Popen[str], str]:
+        one = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+        started.append(one)
+        assert one.stdout is not None
+        return one, f"http://127.0.0.1:{int(one.stdout.readline())}"
+
+    yield start
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def test_a_kill_loses_no_event_that_a_client_was_told_of(process: Any) -> None:
+    server, url = process()
+    told = set()
+    for _ in range(3):
+        got = httpx.post(url + "/v1/chat/completions", json={**LONG, "max_tokens": 4}, timeout=60).json()
+        assert got["choices"][0]["affekt"]["flagged"]
+        told.add(got["id"])
+    with httpx.stream(
+        "POST", url + "/v1/chat/completions", json={**LONG, "stream": True}, timeout=60
+    ) as stream:
+        next(stream.iter_lines())
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+    _, again = process()
+    kept = {event["request"] for event in httpx.get(again + "/v1/events", timeout=60).json()["data"]}
+    assert told <= kept
+
+
+def test_a_shutdown_lets_running_replies_finish(process: Any) -> None:
+    server, url = process()
+    lines: list[str] = []
+    body = {**LONG, "max_tokens": 200, "stream": True}
+    with httpx.stream("POST", url + "/v1/chat/completions", json=body, timeout=60) as stream:
+        for line in stream.iter_lines():
+            if not lines:
+                server.send_signal(signal.SIGTERM)
+            lines.append(line)
+    assert "data: [DONE]" in lines
+    assert server.wait(30) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_sighup_reads_the_policy_anew(process: Any, tmp_path: Path) -> None:
+    server, url = process()
+
+    def threshold() -> float:
+        return httpx.get(url + "/v1/emotions", timeout=60).json()["monitors"][0]["threshold"]
+
+    assert threshold() == -1000
+    (tmp_path / "policy.yaml").write_text(
+        "monitors: [{name: a, what: calm, threshold: 7, action: {do: flag}}]\n"
+    )
+    os.kill(server.pid, signal.SIGHUP)
+    until(lambda: threshold() == 7)
+    (tmp_path / "policy.yaml").write_text("monitors: 3")
+    os.kill(server.pid, signal.SIGHUP)
+    time.sleep(0.3)
+    assert threshold() == 7
