@@ -34,6 +34,9 @@ def serve(
     max_dial: Annotated[
         float, typer.Option(min=0.0, help="Largest dial of an emotion_bias; 0 forbids it.")
     ] = 1.0,
+    raw_doses: Annotated[
+        bool, typer.Option(help="Let requests give doses and the full form of a bias, beside the dial.")
+    ] = False,
     text: Annotated[str, typer.Option(help="Of prompts and replies on record: keep, hash or drop.")] = "hash",
     retention_days: Annotated[float, typer.Option(min=0.0, help="Days on record; 0 is for ever.")] = 30.0,
     on_store_failure: Annotated[
@@ -65,6 +68,7 @@ def serve(
         queue=queue,
         rows=rows,
         max_dial=max_dial,
+        raw_doses=raw_doses,
         text=_one_of("--text", text, ("keep", "hash", "drop")),
         retention_days=retention_days or None,
         on_store_failure=_one_of("--on-store-failure", on_store_failure, ("closed", "open")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import Annotated, Any
 
@@ -43,6 +44,7 @@ async def emotions(request: Request, by: Known) -> dict[str, Any]:
     vectors = service.engine.vectors
     if vectors is None:
         raise Refused(404, "this server has no concept vectors", "no_vectors")
+    places = await asyncio.to_thread(lambda: service.places)
     policy, calibration = service.floor.policy, service.floor.calibration
     return {
         "model": service.name,
@@ -55,9 +57,10 @@ async def emotions(request: Request, by: Known) -> dict[str, Any]:
                 "cluster": concept.cluster,
                 "valence": concept.valence,
                 "arousal": concept.arousal,
+                "place": place,
                 "dose": dose if math.isfinite(dose) else None,
             }
-            for concept, dose in zip(vectors.concepts, vectors.doses.tolist(), strict=True)
+            for concept, dose, place in zip(vectors.concepts, vectors.doses.tolist(), places, strict=True)
         ],
         "monitors": [_monitor(service, rule) for rule in policy.monitors] if policy else [],
         "card": dict(vectors.card) or None,

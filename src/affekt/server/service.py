@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from affekt.engines.transformers import TransformersEngine
 from affekt.server.access import Access
+from affekt.server.affect_map import coordinates
 from affekt.server.feed import Feed
 from affekt.server.floor import Floor
 from affekt.server.meters import Meters
@@ -85,6 +87,11 @@ class Service:
     def name(self) -> str:
         """The model's name, as `/v1/models` gives it."""
         return self.engine.model.identity.name
+
+    @cached_property
+    def places(self) -> list[dict[str, float | str] | None]:
+        """Where each concept lies on the plane of valence and arousal."""
+        return coordinates(self.engine.vectors) if self.engine.vectors is not None else []
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,140 @@
+"""A server under load: what readings and a bias cost, what eight clients get, and a storm of 64.
+
+    affekt serve smollm2-135m-instruct --port 8123 --queue 16 --database sqlite:///bench.sqlite
+    python bench/serve.py --url http://127.0.0.1:8123 [--pairs 5] [--tokens 64] [--storm 600]
+
+Time to first token and tokens per second with all 171 emotions read and two concepts steered, over the same
+server with neither, in turn: medians over the pairs. The storm is 64 clients who all carry a marker of their
+own, for `--storm` seconds; its replies are compared with the same request alone. Prints JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+
+FULL = {"emotions": "all", "emotion_bias": {"calm": 0.5, "desperate": -0.5}}
+QUESTION = "Describe in a few sentences how a small harbour town wakes up in the morning. Person {}."
+
+
+def stream(client: httpx.Client, number: int, tokens: int, extra: dict[str, Any]) -> tuple[float, int]:
+    """Seconds to the first token, and tokens."""
+    body = {
+        "messages": [{"role": "user", "content": QUESTION.format(number)}],
+        "max_tokens": tokens,
+        "temperature": 0,
+        "stream": True,
+        **extra,
+    }
+    began, first, count = time.perf_counter(), 0.0, 0
+    with client.stream("POST", "/v1/chat/completions", json=body) as answer:
+        answer.raise_for_status()
+        for line in answer.iter_lines():
+            if line.startswith("data: {") and '"finish_reason": null' in line:
+                first = first or time.perf_counter() - began
+                count += 1
+    return first, count
+
+
+def round_of(client: httpx.Client, clients: int, tokens: int, extra: dict[str, Any]) -> dict[str, float]:
+    began = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        found = list(pool.map(lambda number: stream(client, number, tokens, extra), range(clients)))
+    seconds = time.perf_counter() - began
+    return {
+        "first": statistics.median(first for first, _ in found),
+        "rate": sum(count for _, count in found) / seconds,
+    }
+
+
+def costs(client: httpx.Client, clients: int, tokens: int, pairs: int) -> dict[str, Any]:
+    round_of(client, clients, tokens, FULL), round_of(client, clients, tokens, {})
+    firsts, rates, plain = [], [], []
+    for pair in range(pairs):
+        order = (FULL, {}) if pair % 2 else ({}, FULL)
+        found = [(extra, round_of(client, clients, tokens, extra)) for extra in order]
+        full = next(each for extra, each in found if extra)
+        bare = next(each for extra, each in found if not extra)
+        firsts.append(bare["first"] / full["first"])
+        rates.append(full["rate"] / bare["rate"])
+        plain.append(bare["rate"])
+    return {
+        "first_token_ratio": round(statistics.median(firsts), 3),
+        "rate_ratio": round(statistics.median(rates), 3),
+        "rate_ratios": [round(rate, 3) for rate in sorted(rates)],
+        "plain_tokens_per_second": round(statistics.median(plain), 1),
+    }
+
+
+def storm(client: httpx.Client, seconds: float) -> dict[str, Any]:
+    """64 clients at once; each reply is held to the one that its marker gave alone."""
+
+    def ask(number: int) -> httpx.Response:
+        chat = [{"role": "user", "content": f"Marker {number}. Count on from {number}."}]
+        return client.post(
+            "/v1/chat/completions", json={"messages": chat, "max_tokens": 12, "temperature": 0}
+        )
+
+    alone = {number: ask(number).json()["choices"][0]["message"]["content"] for number in range(64)}
+    statuses: dict[str, int] = {}
+    mixed, accepted = 0, []
+    lock, end = threading.Lock(), time.monotonic() + seconds
+
+    def client_of(number: int) -> None:
+        nonlocal mixed
+        while time.monotonic() < end:
+            got = ask(number)
+            with lock:
+                statuses[str(got.status_code)] = statuses.get(str(got.status_code), 0) + 1
+                if got.status_code == 200:
+                    accepted.append(got.json()["id"])
+                    # Rounding in a batch may change a greedy reply; another client's marker never may appear.
+                    text = got.json()["choices"][0]["message"]["content"]
+                    others = {alone[other] for other in alone if other != number} - {alone[number]}
+                    mixed += text != alone[number] and text in others
+            if got.status_code == 429:
+                time.sleep(0.2)
+
+    threads = [threading.Thread(target=client_of, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {
+        "seconds": seconds,
+        "statuses": statuses,
+        "mixed_up": mixed,
+        "ids_unique": len(set(accepted)) == len(accepted),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--storm", type=float, default=0.0)
+    options = parser.parse_args()
+    limits = httpx.Limits(max_connections=128)
+    with httpx.Client(base_url=options.url, timeout=300, limits=limits) as client:
+        name = client.get("/v1/models").json()["data"][0]["id"]
+        found: dict[str, Any] = {"model": name, "pairs": options.pairs, "tokens": options.tokens}
+        for clients in (1, 8):
+            found[f"clients_{clients}"] = costs(client, clients, options.tokens, options.pairs)
+        one, eight = (found[f"clients_{n}"]["plain_tokens_per_second"] for n in (1, 8))
+        found["eight_over_one"] = round(eight / one, 2)
+        if options.storm:
+            found["storm"] = storm(client, options.storm)
+    print(json.dumps(found, indent=2))
+
+
+if __name__ == "__main__":
+    main()
