@@ -4,8 +4,8 @@
     python bench/serve.py --url http://127.0.0.1:8123 [--pairs 5] [--tokens 64] [--storm 600]
 
 Time to first token and tokens per second with all 171 emotions read and two concepts steered, over the same
-server with neither, in turn: medians over the pairs. The storm is 64 clients who all carry a marker of their
-own, for `--storm` seconds; its replies are compared with the same request alone. Prints JSON."""
+server with neither, in turn: medians over the pairs. The storm is 64 clients for
+`--storm` seconds: no reply may be another's, every accepted one must be on record once. Prints JSON."""
 
 from __future__ import annotations
 
@@ -14,10 +14,15 @@ import json
 import statistics
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+
+from affekt.server.store import Database, Trail
 
 FULL = {"emotions": "all", "emotion_bias": {"calm": 0.5, "desperate": -0.5}}
 QUESTION = "Describe in a few sentences how a small harbour town wakes up in the morning. Person {}."
@@ -72,46 +77,62 @@ def costs(client: httpx.Client, clients: int, tokens: int, pairs: int) -> dict[s
     }
 
 
-def storm(client: httpx.Client, seconds: float) -> dict[str, Any]:
-    """64 clients at once; each reply is held to the one that its marker gave alone."""
+def storm(client: httpx.Client, seconds: float, database: str | None, pid: int | None) -> dict[str, Any]:
+    """64 clients at once, each asking about another emotion. Whose reply it is, the readings at the end of
+    its prompt tell: they must be nearest to those that the same request had alone."""
+    words = [concept["name"] for concept in client.get("/v1/emotions").json()["concepts"][:64]]
 
     def ask(number: int) -> httpx.Response:
-        chat = [{"role": "user", "content": f"Marker {number}. Count on from {number}."}]
-        return client.post(
-            "/v1/chat/completions", json={"messages": chat, "max_tokens": 12, "temperature": 0}
-        )
+        chat = [{"role": "user", "content": f"What is it like to be {words[number]}?"}]
+        body = {"messages": chat, "max_tokens": 12, "temperature": 0, "emotions": "all"}
+        return client.post("/v1/chat/completions", json=body)
 
-    alone = {number: ask(number).json()["choices"][0]["message"]["content"] for number in range(64)}
+    def mark(got: httpx.Response) -> np.ndarray:
+        summary = got.json()["choices"][0]["affekt"]["summary"]
+        return np.array([figures["prompt_end"] for figures in summary.values()])
+
+    alone = np.stack([mark(ask(number)) for number in range(64)])
     statuses: dict[str, int] = {}
-    mixed, accepted = 0, []
-    lock, end = threading.Lock(), time.monotonic() + seconds
+    mixed, accepted, memory = 0, [], []
+    lock, began = threading.Lock(), time.monotonic()
 
     def client_of(number: int) -> None:
         nonlocal mixed
-        while time.monotonic() < end:
+        while time.monotonic() < began + seconds:
             got = ask(number)
             with lock:
                 statuses[str(got.status_code)] = statuses.get(str(got.status_code), 0) + 1
                 if got.status_code == 200:
                     accepted.append(got.json()["id"])
-                    # Rounding in a batch may change a greedy reply; another client's marker never may appear.
-                    text = got.json()["choices"][0]["message"]["content"]
-                    others = {alone[other] for other in alone if other != number} - {alone[number]}
-                    mixed += text != alone[number] and text in others
+                    nearest = int(np.linalg.norm(alone - mark(got), axis=1).argmin())
+                    mixed += nearest != number
             if got.status_code == 429:
                 time.sleep(0.2)
 
     threads = [threading.Thread(target=client_of, args=(number,)) for number in range(64)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
-    return {
-        "seconds": seconds,
-        "statuses": statuses,
-        "mixed_up": mixed,
-        "ids_unique": len(set(accepted)) == len(accepted),
-    }
+    while any(thread.is_alive() for thread in threads):
+        if pid is not None:
+            memory.append(resident(pid))
+        time.sleep(1)
+    found: dict[str, Any] = {"seconds": seconds, "statuses": statuses, "mixed_up": mixed}
+    if memory:
+        # The first fifth is warm-up.
+        settled = memory[len(memory) // 5 :]
+        found["memory_mib"] = {"settled": settled[0], "end": settled[-1], "most": max(settled)}
+    if database is not None:
+        kept = [row["request"] for row in Trail(Database(database)).replies(limit=10**7)]
+        found["on_record_exactly_once"] = all(count == 1 for count in Counter(kept).values()) and set(
+            accepted
+        ) <= set(kept)
+    return found
+
+
+def resident(pid: int) -> float:
+    """MiB of memory that a process holds."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024, 1)
 
 
 def main() -> None:
@@ -122,6 +143,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--storm", type=float, default=0.0)
+    parser.add_argument("--database", help="the server's, to look for every accepted request in it")
+    parser.add_argument("--pid", type=int, help="the server's process, to watch its memory")
     options = parser.parse_args()
     limits = httpx.Limits(max_connections=128)
     with httpx.Client(base_url=options.url, timeout=300, limits=limits) as client:
@@ -132,7 +155,7 @@ def main() -> None:
         one, eight = (found[f"clients_{n}"]["plain_tokens_per_second"] for n in (1, 8))
         found["eight_over_one"] = round(eight / one, 2)
         if options.storm:
-            found["storm"] = storm(client, options.storm)
+            found["storm"] = storm(client, options.storm, options.database, options.pid)
     print(json.dumps(found, indent=2))
 
 

@@ -23,7 +23,7 @@ from affekt.server import (
     scoring,
 )
 from affekt.server.body import BodyLimit
-from affekt.server.failures import install
+from affekt.server.failures import ANSWERS, install
 from affekt.server.logs import Logged
 from affekt.server.service import Service
 from affekt.server.store import StoreError
@@ -55,7 +55,7 @@ def create_app(service: Service) -> FastAPI:
         *(chat, completions, catalogue, scoring, causes, events),
         *(moderating, operations, dashboard),
     ):
-        app.include_router(part.router)
+        app.include_router(part.router, responses=ANSWERS)
 
     app.add_middleware(BodyLimit, most=service.settings.max_body)
     if service.settings.cors:

@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from affekt.errors import AffektError, BiasError, PolicyError, PromptError, UnknownConcept
 from affekt.server.runner import Busy, Draining
 
-__all__ = ["Refused", "failure", "install"]
+__all__ = ["ANSWERS", "Refused", "failure", "install"]
 
 KINDS = {
     400: "invalid_request_error",
@@ -26,6 +27,27 @@ KINDS = {
     429: "rate_limit_error",
     503: "service_unavailable_error",
 }
+
+
+class Told(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Failure(BaseModel):
+    """Every answer that is no success."""
+
+    error: Told
+
+
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Failure} for status in (400, 401, 403, 404, 405, 413, 429, 500, 503)
+}
+"""The statuses of failures, for the OpenAPI document."""
 
 
 class Refused(AffektError):
