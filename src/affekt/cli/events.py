@@ -51,12 +51,14 @@ def events(
         for event in found:
             typer.echo(json.dumps(event, ensure_ascii=False))
         return
-    table = Table("time", "monitor", "z", "limit", "at", "action", "followed", "key", "request")
+    table = Table("time", "monitor", "z", "limit", "at", "action", "key")
+    table.add_column("request", no_wrap=True)
     for event in found:
         value = "" if event["value"] is None else f"{event['value']:.2f}"
-        at = "prompt's end" if event["token"] is None else f"token {event['token']}"
-        told = (event["action"], event["followed"], event["key"] or "", event["request"])
-        table.add_row(event["time"][:19], event["monitor"], value, f"{event['threshold']:.2f}", at, *told)
+        at = "prompt" if event["token"] is None else str(event["token"])
+        told = (event["action"], event["key"] or "", event["request"])
+        time = event["time"][5:19].replace("T", " ")
+        table.add_row(time, event["monitor"], value, f"{event['threshold']:.2f}", at, *told)
     if table.row_count:
         Console().print(table)
     else:

@@ -18,6 +18,7 @@ from affekt.server.emotions_asked import Asked
 from affekt.server.failures import Refused
 from affekt.server.runner import Stream
 from affekt.server.service import Service
+from affekt.server.spans import span
 from affekt.server.store import StoreError, Summary
 
 __all__ = ["Answer"]
@@ -111,6 +112,7 @@ class Answer:
                 raise Refused(503, message, "audit_trail_failed") from error
         service.access.spend(self._caller, len(reply.tokens))
         self._count(reply, events, readings)
+        span(service.name, self._request, reply, summary.seconds)
 
     def _count(
         self, reply: Reply, events: list[dict[str, Any]], readings: Mapping[str, Mapping[str, Any]]

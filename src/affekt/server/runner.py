@@ -213,11 +213,11 @@ class Runner:
                 stream = self._streams.get(piece.request)
             if stream is None:
                 continue
-            stream.put(piece)
             if isinstance(piece, Reply):
                 stream.ended += 1
                 if stream.ended == stream.replies:
                     self._leave(piece.request)
+            stream.put(piece)
 
     def _leave(self, id: str) -> None:
         with self._wake:

@@ -6,6 +6,8 @@ from alembic import context
 
 from affekt.server.store.tables import Base
 
+__all__ = []
+
 context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
 with context.begin_transaction():
     context.run_migrations()
