@@ -128,6 +128,8 @@ class Question:
     """How hard it presses."""
     text: str
     """The message."""
+    paraphrase: str
+    """The same in other words."""
 
 
 @dataclass(frozen=True)
