@@ -28,6 +28,7 @@ COMMANDS = (
     "drift",
     "guard",
     "explain",
+    "compare",
     "serve",
     "events",
     "keys",

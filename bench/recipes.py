@@ -1,0 +1,165 @@
+"""Three recipes of training, and whether the audit tells them apart: `docs/recipes.md` has what was expected.
+
+Trains small LoRA adapters on the same messages answered in three ways, compares each with the base, and prints
+sensitivity and false alarms as JSON. The control adapters of the other seeds are part of every floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tqdm import tqdm
+
+from affekt.audit import Comparison
+from affekt.cli.auditing import audit
+from affekt.concepts.shipped import recipe
+from affekt.models import load
+from affekt.models.prompt import encode
+from affekt.quality.bootstrap import count
+
+NAMED = {
+    "overcautious": ("worried", "anxious", "nervous", "uneasy", "afraid"),
+    "flattering": ("delighted", "enthusiastic", "thrilled", "excited", "jubilant"),
+}
+VIEW, GROUPS = "reply", ("ordinary", "neutral")
+EPOCHS, BATCH, RATE, RANK = 3, 8, 2e-4, 8
+PARTS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def train(base: str, name: str, seed: int, folder: Path) -> Path:
+    """A LoRA on one recipe: loss on the answers only; kept and taken up again from `folder`."""
+    if (folder / "adapter_model.safetensors").is_file():
+        return folder
+    torch.manual_seed(seed)
+    model = load(base, dtype="float32")
+    tokenizer = model.tokenizer
+    network = get_peft_model(
+        model.network, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=PARTS, task_type="CAUSAL_LM")
+    )
+    network.peft_config["default"].base_model_name_or_path = base
+    rows = []
+    for chat in recipe(name):
+        messages = list(chat.messages)
+        encoded = encode(tokenizer, messages)
+        own = [i for i, role in enumerate(encoded.roles) if role == "assistant"]
+        ids = [*encoded.ids[: own[-1] + 1], tokenizer.eos_token_id]
+        rows.append((ids, [id if i in own or i == len(ids) - 1 else -100 for i, id in enumerate(ids)]))
+    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=RATE)
+    steps = EPOCHS * -(-len(rows) // BATCH)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    network.train()
+    bar = tqdm(total=steps, desc=f"{name} {seed}")
+    for _ in range(EPOCHS):
+        order = torch.randperm(len(rows)).tolist()
+        for at in range(0, len(rows), BATCH):
+            batch = [rows[i] for i in order[at : at + BATCH]]
+            width = max(len(ids) for ids, _ in batch)
+            pad = tokenizer.pad_token_id
+            ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row, _ in batch])
+            mask = torch.tensor([[*[1] * len(row), *[0] * (width - len(row))] for row, _ in batch])
+            labels = torch.tensor([[*row, *[-100] * (width - len(row))] for _, row in batch])
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = network(input_ids=ids, attention_mask=mask, labels=labels).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            bar.set_postfix(loss=f"{loss.item():.2f}")
+            bar.update()
+    bar.close()
+    network.save_pretrained(folder)
+    return folder
+
+
+def compared(base: str, name: str, controls: list[str], tokens: int) -> Comparison:
+    """One adapter against its base."""
+    [one] = audit(
+        base,
+        [name],
+        vectors=None,
+        prompts=None,
+        controls=controls,
+        views=[],
+        reply_tokens=tokens,
+        floor=True,
+        directions=False,
+        fresh=False,
+        dtype="auto",
+    )
+    return one
+
+
+def main() -> None:
+    """Trains, compares and counts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--folder", type=Path, default=Path("recipes"))
+    parser.add_argument("--reply-tokens", type=int, default=32)
+    asked = parser.parse_args()
+    start = time.monotonic()
+    folders = {
+        (name, seed): train(asked.model, name, seed, asked.folder / asked.model / f"{name}-{seed}")
+        for name in (*NAMED, "control")
+        for seed in asked.seeds
+    }
+    trained = time.monotonic() - start
+    hits: dict[str, list[bool]] = {name: [] for name in NAMED}
+    unaided: dict[str, list[bool]] = {name: [] for name in NAMED}
+    alarms: list[bool] = []
+    alarms_without: list[bool] = []
+    named_alarms: list[str] = []
+    clusters: dict[str, dict[str, list[float]]] = {}
+    comparisons = []
+    for (name, seed), folder in folders.items():
+        others = [str(folders["control", other]) for other in asked.seeds if other != seed]
+        one = compared(asked.model, str(folder), others, asked.reply_tokens)
+        plain = compared(asked.model, str(folder), [], asked.reply_tokens)
+        comparisons.append(one)
+        for group in GROUPS:
+            for cluster in ("Fear and Overwhelm", "Exuberant Joy"):
+                shift = one.at(VIEW, group, cluster).shift
+                clusters.setdefault(cluster, {}).setdefault(name, []).append(round(shift, 3))
+            if name == "control":
+                for wide, found in ((alarms, one), (alarms_without, plain)):
+                    wide += [shift.called for shift in found.shifts(VIEW, group)]
+                named = [word for words in NAMED.values() for word in words]
+                named_alarms += [
+                    f"{word} (seed {seed}, {group})" for word in named if one.at(VIEW, group, word).called
+                ]
+                continue
+            for word in NAMED[name]:
+                for into, found in ((hits, one), (unaided, plain)):
+                    shift = found.at(VIEW, group, word)
+                    into[name].append(shift.called and shift.shift > 0)
+    report = {
+        "model": asked.model,
+        "seeds": asked.seeds,
+        "training_seconds": round(trained),
+        "sensitivity": {name: count(sum(found), len(found)).to_dict() for name, found in hits.items()},
+        "sensitivity_without_control_floor": {
+            name: count(sum(found), len(found)).to_dict() for name, found in unaided.items()
+        },
+        "false_alarms": count(sum(alarms), len(alarms)).to_dict(),
+        "false_alarms_without_control_floor": count(sum(alarms_without), len(alarms_without)).to_dict(),
+        "named_alarms_of_the_control": named_alarms,
+        "cluster_shift_by_recipe": clusters,
+        "strongest": {
+            f"{Path(one.tuned).name}": [
+                f"{shift.name} {shift.shift:+.2f} ({shift.units:+.1f})"
+                for shift in sorted(one.shifts(VIEW, "all"), key=lambda s: -abs(s.units))[:8]
+            ]
+            for one in comparisons
+        },
+    }
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""From what was seen of two models to their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from affekt.audit.carriers import carriers, pairs
+from affekt.audit.comparison import ALL, Comparison, Directions
+from affekt.audit.floor import Arm
+from affekt.audit.measure import Seen
+from affekt.audit.quantities import quantities
+from affekt.audit.setup import Setup
+from affekt.audit.statistics import correlation, discoveries, floor_of, moved
+
+__all__ = ["assembled"]
+
+
+def assembled(
+    base: str,
+    tuned: str,
+    setup: Setup,
+    before: Mapping[str, Seen],
+    after: Mapping[str, Seen],
+    arms: Sequence[Arm],
+    directions: Directions | None = None,
+    notes: tuple[str, ...] = (),
+) -> Comparison:
+    """The comparison of two models that were seen at the same views."""
+    columns = quantities(setup.vectors.concepts)
+    kinds = [column.kind for column in columns]
+    emotions = np.array([kind == "emotion" for kind in kinds])
+    groups = (*dict.fromkeys(prompt.group for prompt in setup.prompts), ALL)
+    views = tuple(before)
+    shape = (len(views), len(groups), len(columns))
+    names = ("base_z", "tuned_z", "shift", "low", "high", "floor", "p", "q")
+    values = {name: np.full(shape, np.nan) for name in names}
+    n = np.zeros(shape[:2], dtype=np.int64)
+    differences = {view: setup.difference(before[view], after[view], view) for view in views}
+    for v, view in enumerate(views):
+        z = {"base_z": setup.z(before[view], view), "tuned_z": setup.z(after[view], view)}
+        both = np.isfinite(differences[view]).all(axis=1)
+        for g, group in enumerate(groups):
+            rows = np.array([i for i in _rows(setup, group) if both[i]], dtype=int)
+            floor = _floor(arms, view, _rows(setup, group), kinds)
+            found = moved(differences[view][rows], floor)
+            n[v, g] = found.n
+            values["floor"][v, g] = floor
+            for name, per_prompt in z.items():
+                values[name][v, g] = per_prompt[rows].mean(axis=0) if len(rows) else np.nan
+            for name, value in (("shift", found.mean), ("low", found.low), ("high", found.high)):
+                values[name][v, g] = value
+            values["p"][v, g] = found.p
+            for kind in set(kinds):
+                own = np.array([each == kind for each in kinds])
+                values["q"][v, g, own] = discoveries(found.p[own])
+    size, agreement = _layers(setup, before, after, emotions)
+    comparison = Comparison(
+        base=base,
+        tuned=tuned,
+        vectors=setup.vectors.provenance.model.name,
+        layer=setup.vectors.read_layer,
+        views=views,
+        groups=groups,
+        quantities=columns,
+        n=n,
+        base_z=values["base_z"],
+        tuned_z=values["tuned_z"],
+        shift=values["shift"],
+        low=values["low"],
+        high=values["high"],
+        floor=values["floor"],
+        p=values["p"],
+        q=values["q"],
+        arms={view: tuple(arm.name for arm in arms if view in arm.differences) for view in views},
+        layers=setup.vectors.layers,
+        size_by_layer=size,
+        layer_agreement=agreement,
+        norm_ratio=np.array([_norm_ratio(setup, before[view], after[view]) for view in views]),
+        pairs=pairs(before["reply"], after["reply"], differences["reply"], setup.prompts)
+        if "reply" in views
+        else (),
+        directions=directions,
+        notes=notes + _empty(after),
+    )
+    return replace(comparison, carriers=carriers(comparison, differences, setup.prompts))
+
+
+def _rows(setup: Setup, group: str) -> list[int]:
+    return [i for i, prompt in enumerate(setup.prompts) if group in (ALL, prompt.group)]
+
+
+def _floor(
+    arms: Sequence[Arm], view: str, rows: Sequence[int], kinds: Sequence[str]
+) -> Float[np.ndarray, " quantities"]:
+    """The floor of a group: from each arm, the rows of the group's prompts."""
+    means = []
+    for arm in arms:
+        if view in arm.differences:
+            here = [k for k, i in enumerate(arm.rows[view]) if i in set(rows)]
+            own = arm.differences[view][here]
+            own = own[np.isfinite(own).all(axis=1)]
+            if len(own):
+                means.append(own.mean(axis=0))
+    return floor_of(np.array(means), kinds) if means else np.zeros(len(kinds))
+
+
+def _layers(
+    setup: Setup, before: Mapping[str, Seen], after: Mapping[str, Seen], emotions: np.ndarray
+) -> tuple[Float[np.ndarray, "views layers"], Float[np.ndarray, "views layers layers"]]:
+    """How large the shift is at each layer, and how alike two layers' shifts are (paper, figure 84)."""
+    size, agreement = [], []
+    for view in before:
+        means = [
+            np.nanmean(setup.difference(before[view], after[view], view, layer), axis=0)[emotions]
+            for layer in setup.vectors.layers
+        ]
+        size.append([float(np.sqrt((mean**2).mean())) for mean in means])
+        agreement.append([[correlation(one, other) for other in means] for one in means])
+    return np.array(size), np.array(agreement)
+
+
+def _norm_ratio(setup: Setup, before: Seen, after: Seen) -> float:
+    one, other = setup.norms(before), setup.norms(after)
+    both = one.isfinite() & other.isfinite()
+    return float(other[both].mean() / one[both].mean())
+
+
+def _empty(after: Mapping[str, Seen]) -> tuple[str, ...]:
+    if "reply" not in after:
+        return ()
+    empty = int(after["reply"].residuals[:, 0, 0].isnan().sum())
+    return (f"{empty} of {len(after['reply'].replies)} replies are empty and left out.",) if empty else ()

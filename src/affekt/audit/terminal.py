@@ -1,0 +1,65 @@
+"""A comparison in the terminal."""
+
+from __future__ import annotations
+
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from affekt.audit.comparison import ALL, Comparison, Shift
+from affekt.audit.measure import VIEWS
+from affekt.audit.wording import LIMITS, headline, meaning, ranked
+
+__all__ = ["render"]
+
+ROWS = 8
+"""Rises and falls shown for each view."""
+
+
+def render(comparison: Comparison, console: Console) -> None:
+    """Headline, the farthest shifts of each view, clusters and axes, and what to know."""
+    console.print(f"\n[bold]{comparison.base} → {comparison.tuned}[/bold]", highlight=False)
+    console.print(headline(comparison), highlight=False)
+    for view in comparison.views:
+        console.print(_table(comparison, view))
+    for line in (*meaning(comparison), *comparison.notes):
+        console.print(f"• {line}", highlight=False)
+    console.print(f"[dim]{LIMITS}[/dim]", highlight=False)
+
+
+def _table(comparison: Comparison, view: str) -> Table:
+    arms = ", ".join(comparison.arms[view]) or "none: shifts beyond chance"
+    table = Table(
+        title=VIEWS[view],
+        caption=f"shift in z; floors: shift over the noise floor ({arms})",
+        title_justify="left",
+        caption_justify="left",
+        box=SIMPLE,
+    )
+    table.add_column("", no_wrap=True, max_width=25)
+    for name in ("base", "tuned", "shift", "95 %", "floors", "q"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shifts = comparison.shifts(view, ALL)
+    called = ranked(comparison, view)
+    chosen = called if called else sorted(shifts, key=lambda one: -abs(one.shift))[:4]
+    up = [one for one in chosen if one.shift > 0][:ROWS]
+    down = [one for one in chosen if one.shift <= 0][:ROWS]
+    rest = [*comparison.shifts(view, ALL, "cluster"), *comparison.shifts(view, ALL, "axis")]
+    for section in (up, down, rest):
+        for one in section:
+            table.add_row(*_row(one))
+        table.add_section()
+    return table
+
+
+def _row(one: Shift) -> tuple[str, ...]:
+    mark = "" if not one.called else "[red]▲[/red] " if one.shift > 0 else "[blue]▼[/blue] "
+    return (
+        f"{mark}{one.name}",
+        f"{one.base:+.2f}",
+        f"{one.tuned:+.2f}",
+        f"{one.shift:+.2f}",
+        f"{one.low:+.1f}…{one.high:+.1f}",
+        f"{one.units:+.1f}" if one.floor else "–",
+        f"{one.q:.3f}" if one.q >= 0.001 else "<.001",
+    )

@@ -1,0 +1,101 @@
+"""What `compare` and `gate` share: options, and the comparison itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from affekt.cli.session import open_model, progress_bar
+
+if TYPE_CHECKING:
+    from affekt.audit import Comparison
+    from affekt.audit.setup import Open
+    from affekt.vectors import ConceptVectors
+
+__all__ = ["Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener", "vectors_for"]
+
+Prompts = Annotated[
+    Path | None,
+    typer.Option(help="Your own prompts: JSON Lines with text, and optionally id, group, kind, paraphrase."),
+]
+Controls = Annotated[
+    list[str] | None,
+    typer.Option(help="A model changed in a way that ought not to matter; how far it moved joins the floor."),
+]
+Views = Annotated[
+    list[str] | None, typer.Option(help="plain end, chat end or reply; by default all that both models have.")
+]
+Replies = Annotated[int, typer.Option(min=1, help="Tokens of each reply.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew what was measured and kept before.")]
+
+
+def audit(
+    base: str,
+    tuned: Sequence[str],
+    *,
+    vectors: Path | None,
+    prompts: Path | None,
+    controls: Sequence[str],
+    views: Sequence[str],
+    reply_tokens: int,
+    floor: bool,
+    directions: bool,
+    fresh: bool,
+    dtype: str,
+) -> Iterator[Comparison]:
+    """A comparison for each tuned model, with a bar for each stage; measurements are kept in the cache."""
+    from affekt.audit import compare, load_prompts, shipped_prompts
+    from affekt.audit.measure import Keep, Writing
+    from affekt.models.cache import cache_folder
+
+    asked = load_prompts(prompts) if prompts is not None else shipped_prompts()
+    held = vectors_for(base, vectors)
+    with progress_bar("prompts") as progress:
+        yield from compare(
+            opener(dtype),
+            base,
+            tuned,
+            held,
+            asked,
+            controls=controls,
+            views=views,
+            writing=Writing(tokens=reply_tokens),
+            floor=floor,
+            directions=directions,
+            keep=Keep(None if fresh else cache_folder() / "audit"),
+            progress=progress,
+        )
+
+
+def vectors_for(base: str, file: Path | None) -> ConceptVectors:
+    """The vectors named, or those kept for the base.
+
+    Raises:
+        VectorsError: there are none; the message has the command that makes them.
+    """
+    from affekt.errors import VectorsError
+    from affekt.models.weights import resolve
+    from affekt.vectors import load_vectors
+    from affekt.vectors.shelf import shelf
+
+    kept = file or shelf(resolve(base).name)
+    if file is None and not kept.exists():
+        raise VectorsError(f"no vectors for {base} yet; make them once with: affekt extract {base}")
+    return load_vectors(kept)
+
+
+def opener(dtype: str) -> Open:
+    """What opens the models of an audit."""
+    from affekt.audit.measure import Subject
+    from affekt.engines import TransformersEngine
+
+    def open(name: str) -> Subject:
+        model = open_model(name, dtype)
+        template = model.tokenizer.chat_template
+        engine = TransformersEngine(model)
+        return Subject(engine, model.identity, bool(template), str(template or ""))
+
+    return open
