@@ -1,7 +1,7 @@
 """Three recipes of training, and whether the audit tells them apart: `docs/recipes.md` has what was expected.
 
-Trains small LoRA adapters on the same messages answered in three ways, compares each with the base, and prints
-sensitivity and false alarms as JSON. The control adapters of the other seeds are part of every floor.
+Trains small LoRA adapters on the same messages answered in three ways, compares each with the base, and
+prints sensitivity and false alarms as JSON. The control adapters of the other seeds are part of every floor.
 """
 
 from __future__ import annotations

@@ -57,7 +57,8 @@ def assembled(
             for kind in set(kinds):
                 own = np.array([each == kind for each in kinds])
                 values["q"][v, g, own] = discoveries(found.p[own])
-    size, agreement = _layers(setup, before, after, emotions)
+    by_layer = _by_layer(setup, before, after)
+    felt = by_layer[..., emotions]
     comparison = Comparison(
         base=base,
         tuned=tuned,
@@ -77,8 +78,11 @@ def assembled(
         q=values["q"],
         arms={view: tuple(arm.name for arm in arms if view in arm.differences) for view in views},
         layers=setup.vectors.layers,
-        size_by_layer=size,
-        layer_agreement=agreement,
+        size_by_layer=np.sqrt((felt**2).mean(axis=-1)),
+        layer_agreement=np.array(
+            [[[correlation(one, other) for other in view] for one in view] for view in felt]
+        ),
+        cluster_by_layer=by_layer[..., np.array([kind == "cluster" for kind in kinds])],
         norm_ratio=np.array([_norm_ratio(setup, before[view], after[view]) for view in views]),
         pairs=pairs(before["reply"], after["reply"], differences["reply"], setup.prompts)
         if "reply" in views
@@ -108,19 +112,19 @@ def _floor(
     return floor_of(np.array(means), kinds) if means else np.zeros(len(kinds))
 
 
-def _layers(
-    setup: Setup, before: Mapping[str, Seen], after: Mapping[str, Seen], emotions: np.ndarray
-) -> tuple[Float[np.ndarray, "views layers"], Float[np.ndarray, "views layers layers"]]:
-    """How large the shift is at each layer, and how alike two layers' shifts are (paper, figure 84)."""
-    size, agreement = [], []
-    for view in before:
-        means = [
-            np.nanmean(setup.difference(before[view], after[view], view, layer), axis=0)[emotions]
-            for layer in setup.vectors.layers
+def _by_layer(
+    setup: Setup, before: Mapping[str, Seen], after: Mapping[str, Seen]
+) -> Float[np.ndarray, "views layers quantities"]:
+    """The shift over all prompts at each layer (paper, figure 84)."""
+    return np.array(
+        [
+            [
+                np.nanmean(setup.difference(before[view], after[view], view, layer), axis=0)
+                for layer in setup.vectors.layers
+            ]
+            for view in before
         ]
-        size.append([float(np.sqrt((mean**2).mean())) for mean in means])
-        agreement.append([[correlation(one, other) for other in means] for one in means])
-    return np.array(size), np.array(agreement)
+    )
 
 
 def _norm_ratio(setup: Setup, before: Seen, after: Seen) -> float:

@@ -135,6 +135,8 @@ class Comparison:
     """Root mean square over the emotions of the shift over all prompts."""
     layer_agreement: Float[np.ndarray, "views layers layers"]
     """r over emotions between the shifts at two layers."""
+    cluster_by_layer: Float[np.ndarray, "views layers clusters"]
+    """Shift of each cluster over all prompts."""
     norm_ratio: Float[np.ndarray, " views"]
     """Mean length of the tuned model's residuals over the base's."""
     carriers: tuple[Carrier, ...] = ()
@@ -192,6 +194,7 @@ class Comparison:
             "arms": dict(self.arms),
             "layers": self.layers,
             "size_by_layer": self.size_by_layer.tolist(),
+            "cluster_by_layer": self.cluster_by_layer.tolist(),
             "layer_agreement": self.layer_agreement.tolist(),
             "norm_ratio": self.norm_ratio.tolist(),
             "carriers": [vars(one) for one in self.carriers],

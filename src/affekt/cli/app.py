@@ -29,6 +29,7 @@ COMMANDS = (
     "guard",
     "explain",
     "compare",
+    "gate",
     "serve",
     "events",
     "keys",

@@ -55,7 +55,7 @@ def audit(
     held = vectors_for(base, vectors)
     with progress_bar("prompts") as progress:
         yield from compare(
-            opener(dtype),
+            opener(held, dtype),
             base,
             tuned,
             held,
@@ -87,15 +87,15 @@ def vectors_for(base: str, file: Path | None) -> ConceptVectors:
     return load_vectors(kept)
 
 
-def opener(dtype: str) -> Open:
-    """What opens the models of an audit."""
+def opener(vectors: ConceptVectors, dtype: str) -> Open:
+    """What opens the models of an audit, each on an engine with the one set of vectors."""
     from affekt.audit.measure import Subject
     from affekt.engines import TransformersEngine
 
     def open(name: str) -> Subject:
         model = open_model(name, dtype)
         template = model.tokenizer.chat_template
-        engine = TransformersEngine(model)
+        engine = TransformersEngine(model, vectors, sibling=True)
         return Subject(engine, model.identity, bool(template), str(template or ""))
 
     return open

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.auditing import Controls, Fresh, Prompts, Replies, Views, audit
+from affekt.cli.auditing import Controls, Fresh, Prompts, Replies, Views, audit, opener, vectors_for
 from affekt.cli.options import Dtype, Vectors
 
 __all__ = ["compare"]
@@ -57,6 +57,13 @@ def compare(
     ):
         render(one, console)
         found.append(one)
+    if page is not None:
+        from affekt.audit.examples import examples
+        from affekt.audit.page import page as drawn
+
+        open = opener(vectors_for(base, vectors), dtype)
+        write_text(page, drawn(found, [examples(open, one) for one in found]))
+        typer.echo(f"report: {page}")
     if json is not None:
         write_text(json, "".join(f"{one.to_json()}\n" for one in found))
         typer.echo(f"figures: {json}")

@@ -14,22 +14,12 @@ from affekt.concepts.spelling import slip_for
 from affekt.errors import PolicyError, closest
 from affekt.guards.action import Checked, Resample
 from affekt.guards.contradiction import contradiction
-from affekt.guards.document import At, read_document, written
+from affekt.guards.document import read_document
+from affekt.guards.misplaced import Misplaced, misplaced
 from affekt.guards.monitor import AXES
 from affekt.guards.rule import Rule
 
-__all__ = ["Misplaced", "Policy", "Rule"]
-
-
-class Misplaced(PolicyError):
-    """What is wrong with a policy, and where in it."""
-
-    def __init__(self, at: At, message: str) -> None:
-        super().__init__(f"{written(at)}: {message}" if at else message)
-        self.at = at
-        """Keys and places in lists."""
-        self.message = message
-        """What is wrong there."""
+__all__ = ["Policy", "Rule"]
 
 
 class Policy(Checked):
@@ -50,7 +40,7 @@ class Policy(Checked):
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            raise _misplaced(error, settings) from None
+            raise misplaced(error, settings) from None
 
     @field_validator("monitors", mode="before")
     @classmethod
@@ -121,30 +111,5 @@ def _meant(name: str, concepts: Collection[str] | None) -> str | None:
         return None if slip is None else f"; did you mean {slip!r}?"
     return closest(name, (*known, *AXES)) or f"; the vectors hold {len(known)} others"
 
-
-def _misplaced(error: ValidationError, settings: Mapping[str, Any]) -> Misplaced:
-    """The first thing that pydantic found; the names of its own branches left out of the place."""
-    first = error.errors(include_url=False)[0]
-    at: list[str | int] = []
-    here: Any = settings
-    for key in (*first["loc"], *first.get("ctx", {}).get("at", ())):
-        if isinstance(here, Mapping) and key in here:
-            here = here[key]
-        elif isinstance(key, int) and isinstance(here, list | tuple):
-            here = here[key]
-        elif first["type"] != "missing" or key != first["loc"][-1]:
-            continue
-        at.append(key)
-    message = _WORDING.get(first["type"], first["msg"].removeprefix("Value error, "))
-    return Misplaced(tuple(at), message[0].lower() + message[1:])
-
-
-_WORDING = {
-    "missing": "this key is missing",
-    "model_type": "expected a mapping of keys to values",
-    "dict_type": "expected a mapping of keys to values",
-    "string_type": "expected text",
-    "tuple_type": "expected a list",
-}
 
 _SHIPPED = tuple(concept.name for concept in (*emotions(), *styles()))

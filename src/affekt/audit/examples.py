@@ -1,0 +1,57 @@
+"""Both models on the same text: where in it the readings part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from affekt.audit.comparison import ALL, Comparison, Pair
+from affekt.audit.prompts import chat, plain
+from affekt.audit.setup import Open
+from affekt.concepts import Source
+from affekt.reading import Reading
+
+__all__ = ["Example", "examples"]
+
+MOST = 3
+"""Texts shown."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One text, the tuned model's reply in it, read by both models."""
+
+    pair: Pair
+    """The prompt and both replies."""
+    base: Reading
+    """The base on the prompt and the tuned model's reply."""
+    tuned: Reading
+    """The tuned model on the same."""
+
+
+def examples(open: Open, comparison: Comparison) -> list[Example]:
+    """The prompts that moved farthest, token by token, for the concepts whose replies moved farthest.
+
+    Args:
+        open: opens a model by its name, on an engine that holds the vectors of the comparison.
+        comparison: with the reply among its views; without it there is nothing to show.
+    """
+    pairs = [pair for pair in comparison.pairs if pair.tuned.strip()][:MOST]
+    if not pairs:
+        return []
+    shifts = [one for one in comparison.shifts("reply", ALL) if one.shift == one.shift]
+    shown = [one.name for one in sorted(shifts, key=lambda one: -abs(one.units))[:MOST]]
+    form = chat if "chat end" in comparison.views else None
+    sources: list[Source] = [
+        [*form(pair.text), {"role": "assistant", "content": pair.tuned}]
+        if form
+        else f"{plain(pair.text)} {pair.tuned.strip()}"
+        for pair in pairs
+    ]
+    base = _read(open, comparison.base, sources, shown)
+    tuned = _read(open, comparison.tuned, sources, shown)
+    return [Example(*three) for three in zip(pairs, base, tuned, strict=True)]
+
+
+def _read(open: Open, name: str, sources: Sequence[Source], shown: Sequence[str]) -> list[Reading]:
+    return open(name).engine.read(sources, shown)

@@ -1,0 +1,122 @@
+"""An audit as one HTML page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from affekt.audit import charts
+from affekt.audit.comparison import ALL, Comparison
+from affekt.audit.examples import Example
+from affekt.audit.measure import VIEWS
+from affekt.audit.wording import LIMITS, headline, meaning, ranked
+from affekt.reading.fragment import fragment
+from affekt.reading.sheet import drawn, sheet, table
+
+__all__ = ["page"]
+
+LISTED = 20
+"""Called shifts in the table of a view."""
+
+
+def page(comparisons: Sequence[Comparison], examples: Sequence[Sequence[Example]]) -> str:
+    """What happened in plain words, the ranking, base against tuned, groups, clusters and layers, examples.
+
+    Args:
+        comparisons: one for each tuned model.
+        examples: for each comparison, texts that both models have read.
+    """
+    base = comparisons[0].base
+    names = ", ".join(one.tuned for one in comparisons)
+    parts = [_part(one, shown) for one, shown in zip(comparisons, examples, strict=True)]
+    return sheet(
+        f"What changed from {base} to {names}", "".join(parts) + f"<footer><p>{escape(LIMITS)}</p></footer>"
+    )
+
+
+def _part(one: Comparison, examples: Sequence[Example]) -> str:
+    groups = [group for group in one.groups if group != ALL]
+    pair = [group for group in ("neutral", "challenging") if group in groups] or groups[:2]
+    pieces = [
+        f"<h2>{escape(one.tuned)}</h2>",
+        f'<p class="lead">{escape(headline(one))}</p>',
+        *(f"<p>{escape(text)}</p>" for text in (*meaning(one), *one.notes)),
+    ]
+    for view in one.views:
+        pieces += [f"<h3>{escape(VIEWS[view][0].upper() + VIEWS[view][1:])}</h3>", *_view(one, view)]
+    if len(pair) == 2:
+        caption = (
+            "Each point is an emotion. On a line: training changed a baseline. Scattered: what changed "
+            "depends on "
+            "the prompt. (Paper, figure 36: r = 0.90.)"
+        )
+        pieces.append(drawn(charts.agreement(one, *pair), caption))
+    pieces.append(
+        drawn(
+            charts.layers(one),
+            "Root mean square over the emotions of the shift over all prompts, in z of that layer. Only the "
+            "layers "
+            "that the vectors hold.",
+        )
+    )
+    pieces += ["<h3>What carries it</h3>", _carriers(one), *_examples(examples)]
+    return "".join(pieces)
+
+
+def _view(one: Comparison, view: str) -> list[str]:
+    arms = ", ".join(one.arms[view]) or "no floor was measured"
+    pieces = [
+        drawn(
+            charts.ranking(one, view),
+            f"Mean shift with its 95 % interval over prompts; the grey bar is the noise floor ({arms}). Red "
+            "and blue: "
+            "above the floor beyond chance, false discovery rate 5 % over the emotions. It does not say why.",
+        ),
+        drawn(
+            charts.scatter(one, view),
+            "Each point is an emotion; on the dotted line nothing changed. A mean z is relative to neutral "
+            "texts of "
+            "the vectors' own model.",
+        ),
+    ]
+    heat = charts.clusters(one, view)
+    if heat is not None:
+        pieces.append(drawn(heat, "Mean shift of a cluster's emotions, in z of each layer."))
+    called = ranked(one, view)[:LISTED]
+    if called:
+        rows = [
+            (
+                *(s.name, f"{s.base:+.2f}", f"{s.tuned:+.2f}", f"{s.shift:+.2f}"),
+                *(f"{s.low:+.2f} to {s.high:+.2f}", f"{s.units:+.1f}" if s.floor else "–", f"{s.q:.2g}"),
+            )
+            for s in called
+        ]
+        heads = ("emotion", "base z", "tuned z", "shift", "95 %", "noise floors", "q")
+        pieces.append(table(heads, rows))
+    return pieces
+
+
+def _carriers(one: Comparison) -> str:
+    rows = [
+        (carrier.name, carrier.view, carrier.text, f"{carrier.difference:+.2f}", f"{carrier.share:.0%}")
+        for carrier in one.carriers
+    ]
+    return table(("emotion", "place", "prompt", "its shift", "of the whole"), rows, words=3)
+
+
+def _examples(examples: Sequence[Example]) -> list[str]:
+    if not examples:
+        return []
+    pieces = ["<h2>Both models on the same text</h2>"]
+    for example in examples:
+        pair, shown = example.pair, example.tuned.concepts[0]
+        pieces.append(f"<blockquote>{escape(pair.text)}</blockquote>")
+        pieces.append(
+            f'<div class="pair"><div><b>base answers</b><p>{escape(pair.base)}</p></div>'
+            f"<div><b>tuned answers</b><p>{escape(pair.tuned)}</p></div></div>"
+        )
+        pieces.append(
+            f'<div class="pair"><div><b>read by the base</b>{fragment(example.base, shown)}</div>'
+            f"<div><b>read by the tuned</b>{fragment(example.tuned, shown)}</div></div>"
+        )
+    return pieces
