@@ -116,9 +116,6 @@ def test_things_on_disk_that_are_no_model(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModelError, match=r"is not a model: it has no config\.json"):
         resolve(str(tmp_path / "empty"), tmp_path)
-    (tmp_path / "empty" / "adapter_config.json").touch()
-    with pytest.raises(ModelError, match="holds an adapter"):
-        resolve(str(tmp_path / "empty"), tmp_path)
     (tmp_path / "model.bin").touch()
     with pytest.raises(ModelError, match=r"a file, but no \.gguf"):
         resolve(str(tmp_path / "model.bin"), tmp_path)

@@ -31,13 +31,13 @@ def _table(comparison: Comparison, view: str) -> Table:
     arms = ", ".join(comparison.arms[view]) or "none: shifts beyond chance"
     table = Table(
         title=VIEWS[view],
-        caption=f"shift in z; floors: shift over the noise floor ({arms})",
+        caption=f"▲▼ called; floors: the shift in noise floors ({arms})",
         title_justify="left",
         caption_justify="left",
         box=SIMPLE,
     )
     table.add_column("", no_wrap=True, max_width=25)
-    for name in ("base", "tuned", "shift", "95 %", "floors", "q"):
+    for name in ("base", "tuned", "shift", "95 %", "floors"):
         table.add_column(name, justify="right", no_wrap=True)
     shifts = comparison.shifts(view, ALL)
     called = ranked(comparison, view)
@@ -59,7 +59,6 @@ def _row(one: Shift) -> tuple[str, ...]:
         f"{one.base:+.2f}",
         f"{one.tuned:+.2f}",
         f"{one.shift:+.2f}",
-        f"{one.low:+.1f}…{one.high:+.1f}",
+        f"{one.low:+.2f} to {one.high:+.2f}",
         f"{one.units:+.1f}" if one.floor else "–",
-        f"{one.q:.3f}" if one.q >= 0.001 else "<.001",
     )

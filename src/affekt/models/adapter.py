@@ -48,7 +48,8 @@ def adapter_sha256(base: str, folder: Path) -> str:
 def adapted(network: PreTrainedModel, folder: Path) -> PreTrainedModel:
     """The network with the adapter's maps beside its own.
 
-    They are not merged into the weights: in bfloat16 a change of under 1/256 of a weight would be lost.
+    They are not merged into the weights: the sum, rounded to bfloat16, would be another model than was
+    trained.
 
     Raises:
         ModelError: peft is not installed, the adapter is damaged, or it was made for another base.

@@ -1,0 +1,73 @@
+"""`affekt compare` and `affekt gate` as their user runs them, on models of whose difference all is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from affekt.cli import auditing
+from affekt.cli import compare as compare_module
+from affekt.cli.compare import compare
+from affekt.cli.gate import FAILED, gate
+from affekt.errors import VectorsError
+from affekt.vectors import save_vectors
+from tests.audit.planted import PROMPTS, World, along, world
+from tests.cli.session import run
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    made = world({"sadder": along("sad", 6.0), "copy": along("sad", 0.0)}, noise=0.02)
+    for module in (auditing, compare_module):
+        monkeypatch.setattr(module, "opener", lambda *_: made.open)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    save_vectors(made.vectors, tmp_path / "base.safetensors")
+    (tmp_path / "prompts.jsonl").write_text(
+        "".join(
+            json.dumps({"text": p.text, "group": p.group, "paraphrase": p.paraphrase}) + "\n" for p in PROMPTS
+        )
+    )
+    return made
+
+
+def options(folder: Path) -> list[object]:
+    return [
+        "--vectors",
+        folder / "base.safetensors",
+        "--prompts",
+        folder / "prompts.jsonl",
+        "--reply-tokens",
+        4,
+    ]
+
+
+def test_compare(here: World, tmp_path: Path) -> None:
+    page, figures = tmp_path / "page.html", tmp_path / "figures.jsonl"
+    out = run(compare, "base", "sadder", "copy", *options(tmp_path), "--page", page, "--json", figures)
+    assert "base → sadder" in out and "▲ sad" in out and "no emotion moved" in out
+    assert page.stat().st_size > 1e6
+    rows = [json.loads(line) for line in figures.read_text().splitlines()]
+    assert [row["tuned"] for row in rows] == ["sadder", "copy"]
+    called = [shift["name"] for shift in rows[0]["shifts"] if shift["called"] and shift["view"] == "chat end"]
+    assert set(called) & {"sad"} and rows[1]["notes"] == []
+    assert list((tmp_path / "cache" / "affekt" / "audit").glob("*.safetensors"))
+
+
+def test_gate(here: World, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.yaml"
+    rules.write_text("rules: [{of: [sad], groups: [neutral], views: [chat end], up: 1.2}]")
+    files = {kind: tmp_path / f"out.{kind}" for kind in ("markdown", "junit", "json", "track", "chart")}
+    written = [word for kind, file in files.items() for word in (f"--{kind}", file)]
+    out = run(gate, "base", "sadder", "--policy", rules, *written, *options(tmp_path), code=FAILED)
+    assert "❌ fail  sadder against base" in out
+    assert all(file.stat().st_size for file in files.values())
+    out = run(gate, "base", "copy", "--policy", rules, "--track", files["track"], *options(tmp_path))
+    assert "✅ pass  copy against base" in out
+    assert len(files["track"].read_text().splitlines()) == 2
+
+
+def test_a_base_without_vectors(here: World, tmp_path: Path) -> None:
+    with pytest.raises(VectorsError, match=r"no vectors for smollm2-135m-instruct yet; .*affekt extract"):
+        run(compare, "smollm2-135m-instruct", "x", "--prompts", tmp_path / "prompts.jsonl")
