@@ -1,7 +1,7 @@
 # Everything runs from .venv, which the first target makes: a bare machine needs Python 3.11+ and make, no more.
 
 PYTHON  ?= python3
-EXTRAS  ?= gguf,server,dev
+EXTRAS  ?= gguf,server,tune,dev
 WORKERS ?= 2
 
 VENV := .venv
@@ -49,7 +49,7 @@ lint: env
 check: lint test
 
 bench: env
-	@for script in $(filter-out bench/serve.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/serve.py bench/recipes.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 hooks: env
 	@$(BIN)/pre-commit install
