@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from affekt.engines.transformers import score as module
+from affekt.engines.transformers.next_token import alike
 from affekt.errors import BiasError, PromptError
 from affekt.models.prompt import Encoded, encode
 from tests.engines.small import (
@@ -153,3 +154,24 @@ def test_wrong_pairs_are_refused_and_leave_nothing_behind() -> None:
     assert one.next_token([], ids=[1, 2]).shape == (0, 2)
     assert hooks(one.model) == 0
     assert torch.equal(before, plain_logits(one.model))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_that_begin_alike_share_a_forward(family: str) -> None:
+    one = engine(family)
+    first = "Is the calm river in the morning better than "
+    prompts = [
+        *(f"{first}{rest}" for rest in ("an old man?", "a letter", "night", "a garden now")),
+        TEXT,
+        first,
+    ]
+    got = one.next_token(prompts)
+    alone = np.stack([one.next_token([prompt])[0] for prompt in prompts])
+    np.testing.assert_allclose(got, alone, atol=2e-4)
+
+
+def test_groups_of_prompts() -> None:
+    prompts = [(1, 2, 3, 4), (1, 2, 3, 5, 6), (9, 9), (1, 2, 3, 4), (1, 7, 7, 7)]
+    groups = sorted(sorted(group) for group in alike(prompts))
+    assert groups == [[0, 1, 3], [2], [4]]
+    assert list(alike([])) == []

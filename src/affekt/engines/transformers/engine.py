@@ -14,9 +14,10 @@ from affekt.engines.transformers.collect import collect
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.generate import generate
 from affekt.engines.transformers.kv import CacheKind
+from affekt.engines.transformers.next_token import next_token
 from affekt.engines.transformers.read import read
 from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed, program_of
-from affekt.engines.transformers.score import next_token, pair, score
+from affekt.engines.transformers.score import pair, score
 from affekt.errors import PromptError
 from affekt.models.model import Model
 from affekt.models.prompt import Encoded

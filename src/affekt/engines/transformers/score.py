@@ -1,4 +1,4 @@
-"""Log-probabilities of given continuations, and of single next tokens, under a bias."""
+"""Log-probabilities of given continuations under a bias."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from transformers.cache_utils import Cache
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
-from affekt.engines.transformers.pad import batches, left, places, right
+from affekt.engines.transformers.pad import batches, places, right
 from affekt.engines.transformers.ready import program_of
 from affekt.engines.transformers.wording import Wording
 from affekt.errors import PromptError
@@ -23,7 +23,7 @@ from affekt.steering.bias import Bias
 from affekt.steering.edit import batch_edits
 from affekt.steering.program import Program
 
-__all__ = ["Pair", "next_token", "pair", "score"]
+__all__ = ["MOST_LOGITS", "Pair", "pair", "score", "vocabulary"]
 
 MOST_LOGITS = 1 << 26
 """Most logits held at a time: a quarter of a gigabyte in float32."""
@@ -94,28 +94,6 @@ def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"
     return [scores[index] for index in range(len(pairs))]
 
 
-def next_token(
-    core: Core, prompts: Sequence[Encoded], programs: Sequence[Program | None], ids: Sequence[int] | None
-) -> Float[np.ndarray, "prompts tokens"]:
-    """The next_token verb on encoded prompts; see `Engine.next_token`."""
-    rows: dict[int, np.ndarray] = {}
-    for batch in batches([len(prompt) for prompt in prompts], core.budget):
-        own = [prompts[i].ids for i in batch]
-        lengths = [len(row) for row in own]
-        width = max(lengths)
-        where = places(lengths, "left", width)
-        edits = batch_edits([programs[i] for i in batch], where)
-        mask = None if min(lengths) == width else where >= 0
-        with core.turn():
-            logits = core.forward(left(own, 0, width), where, mask, None, edits).logits
-            assert logits is not None
-            logprobs = logits.float().log_softmax(-1)
-            values = (logprobs if ids is None else logprobs[:, list(ids)]).cpu().numpy()
-        rows |= zip(batch, values, strict=True)
-    width = _vocabulary(core) if ids is None else len(ids)
-    return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
-
-
 def _alike(core: Core, pairs: Sequence[Pair], indices: Sequence[int]) -> Iterator[list[int]]:
     """Batches of like length whose tokens and logits are within what may be held."""
     for batch in batches([pairs[i].needed for i in indices], core.budget):
@@ -130,7 +108,7 @@ def _alike(core: Core, pairs: Sequence[Pair], indices: Sequence[int]) -> Iterato
 
 def _logits(core: Core, pairs: Sequence[Pair]) -> int:
     first, end = _columns(pairs)
-    return len(pairs) * (end - first) * _vocabulary(core)
+    return len(pairs) * (end - first) * vocabulary(core)
 
 
 def _columns(pairs: Sequence[Pair]) -> tuple[int, int]:
@@ -159,7 +137,7 @@ def _after(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens
     head = torch.arange(len(prompt))[None]
     scores: dict[int, np.ndarray] = {}
     longer = [i for i, pair in enumerate(pairs) if len(pair.ids) > 1]
-    most = max(1, min(core.budget, MOST_LOGITS // _vocabulary(core)))
+    most = max(1, min(core.budget, MOST_LOGITS // vocabulary(core)))
     parts = [[longer[i] for i in part] for part in batches([len(pairs[i].ids) - 1 for i in longer], most)]
     with core.turn():
         cache = kv.new_cache(core.model.network.config, "dynamic", len(prompt))
@@ -186,7 +164,8 @@ def _rest(core: Core, pairs: Sequence[Pair], cache: Cache) -> list[Float[np.ndar
     return [_gathered(logits[row, : len(pair.ids) - 1], pair.ids[1:]) for row, pair in enumerate(pairs)]
 
 
-def _vocabulary(core: Core) -> int:
+def vocabulary(core: Core) -> int:
+    """Tokens that a network foretells."""
     return int(core.model.network.config.get_text_config().vocab_size)
 
 

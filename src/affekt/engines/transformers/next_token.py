@@ -1,0 +1,125 @@
+"""Log-probabilities of the token after each of many prompts; what prompts begin with alike is run once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from affekt.engines.transformers import kv
+from affekt.engines.transformers.core import Core
+from affekt.engines.transformers.pad import batches, left, places, right
+from affekt.engines.transformers.score import MOST_LOGITS, vocabulary
+from affekt.models.prompt import Encoded
+from affekt.steering.edit import batch_edits
+from affekt.steering.program import Program
+
+__all__ = ["alike", "next_token"]
+
+SHARED = 0.5
+"""Least share of a prompt that its group has in common; under it a forward of its own costs no more."""
+
+
+def next_token(
+    core: Core, prompts: Sequence[Encoded], programs: Sequence[Program | None], ids: Sequence[int] | None
+) -> Float[np.ndarray, "prompts tokens"]:
+    """The next_token verb on encoded prompts; see `Engine.next_token`.
+
+    Prompts that are not steered and begin alike, such as all comparisons of one thing with others, share the
+    forward of what they have in common.
+    """
+    rows: dict[int, np.ndarray] = {}
+    free = [i for i, program in enumerate(programs) if program is None]
+    groups = [[free[k] for k in group] for group in alike([prompts[i].ids for i in free])]
+    together = [group for group in groups if len(group) > 1]
+    single = sorted({*range(len(prompts))} - {i for group in together for i in group})
+    for group in together:
+        rows |= _branches(core, prompts, group, ids)
+    for batch in batches([len(prompts[i]) for i in single], core.budget):
+        members = [single[k] for k in batch]
+        rows |= _whole(core, prompts, programs, members, ids)
+    width = vocabulary(core) if ids is None else len(ids)
+    return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
+
+
+def alike(prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Indices of prompts in groups that have at least `SHARED` of each member in common at the front."""
+    group: list[int] = []
+    common = 0
+    for index in sorted(range(len(prompts)), key=lambda i: tuple(prompts[i])):
+        own = prompts[index]
+        if group:
+            shared = _shared(prompts[group[0]][:common], own)
+            if shared >= SHARED * max(len(own), *(len(prompts[i]) for i in group)):
+                group.append(index)
+                common = shared
+                continue
+            yield group
+        group, common = [index], len(own)
+    if group:
+        yield group
+
+
+def _whole(
+    core: Core,
+    prompts: Sequence[Encoded],
+    programs: Sequence[Program | None],
+    members: Sequence[int],
+    ids: Sequence[int] | None,
+) -> dict[int, np.ndarray]:
+    own = [prompts[i].ids for i in members]
+    lengths = [len(row) for row in own]
+    width = max(lengths)
+    where = places(lengths, "left", width)
+    edits = batch_edits([programs[i] for i in members], where)
+    mask = None if min(lengths) == width else where >= 0
+    with core.turn():
+        logits = core.forward(left(own, 0, width), where, mask, None, edits).logits
+        assert logits is not None
+        return dict(zip(members, _wanted(logits, ids), strict=True))
+
+
+def _branches(
+    core: Core, prompts: Sequence[Encoded], group: Sequence[int], ids: Sequence[int] | None
+) -> dict[int, np.ndarray]:
+    """What the group shares once, then what is each one's own, beside each other."""
+    first = prompts[group[0]].ids
+    common = min(_shared(first, prompts[i].ids) for i in group)
+    common = min(common, *(len(prompts[i]) - 1 for i in group))
+    rests = [prompts[i].ids[common:] for i in group]
+    most = max(1, min(core.budget, MOST_LOGITS // vocabulary(core)))
+    parts = list(batches([len(rest) for rest in rests], most))
+    rows: dict[int, np.ndarray] = {}
+    with core.turn():
+        cache = kv.new_cache(core.model.network.config, "dynamic", common)
+        core.forward(torch.tensor([first[:common]]), torch.arange(common)[None], None, cache, {})
+        for part in parts:
+            own = cache if part is parts[-1] else copy.deepcopy(cache)
+            kv.select(own, torch.zeros(len(part), dtype=torch.long, device=core.model.device))
+            lengths = [len(rests[k]) for k in part]
+            ids_here = right([rests[k] for k in part], 0)
+            where = places(lengths, "right", ids_here.shape[1])
+            where = torch.where(where < 0, -1, where + common)
+            start = min(lengths) - 1
+            logits = core.forward.logits(ids_here, where, own, {}, (start, max(lengths)))
+            last = torch.stack([logits[row, length - 1 - start] for row, length in enumerate(lengths)])
+            rows |= zip((group[k] for k in part), _wanted(last, ids), strict=True)
+    return rows
+
+
+def _wanted(
+    logits: Float[Tensor, "rows vocab"], ids: Sequence[int] | None
+) -> Float[np.ndarray, "rows tokens"]:
+    logprobs = logits.float().log_softmax(-1)
+    values: np.ndarray = (logprobs if ids is None else logprobs[:, list(ids)]).cpu().numpy()
+    return values
+
+
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens the two begin with alike."""
+    shorter = min(len(one), len(other))
+    return next((i for i in range(shorter) if one[i] != other[i]), shorter)
