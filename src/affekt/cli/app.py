@@ -30,6 +30,8 @@ COMMANDS = (
     "explain",
     "compare",
     "gate",
+    "study",
+    "report",
     "serve",
     "events",
     "keys",

@@ -1,0 +1,83 @@
+"""What every study works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from affekt.engines import TransformersEngine
+from affekt.models.model import Model
+from affekt.vectors import ConceptVectors
+from affekt.vectors.directions import unit
+
+__all__ = ["Lab", "Progress", "Scale"]
+
+Scale: TypeAlias = Literal["quick", "full"]
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A model, its vectors, and how much may be asked of it."""
+
+    model: Model
+    """The opened model."""
+    vectors: ConceptVectors
+    """Its own vectors."""
+    scale: Scale = "quick"
+    """`quick` takes fewer prompts and resamples; `full` takes all."""
+    progress: Progress | None = None
+    """Told how far a study is."""
+
+    @property
+    def quick(self) -> bool:
+        """Whether less is asked."""
+        return self.scale == "quick"
+
+    @property
+    def has_template(self) -> bool:
+        """Whether the model has a chat template."""
+        return bool(self.model.tokenizer.chat_template)
+
+    def engine(self, vectors: ConceptVectors | None = None) -> TransformersEngine:
+        """An engine with the vectors, or with others of the same model."""
+        return TransformersEngine(self.model, vectors or self.vectors)
+
+    @property
+    def emotions(self) -> list[int]:
+        """Places of the emotions among the concepts."""
+        return [i for i, concept in enumerate(self.vectors.concepts) if concept.kind == "emotion"]
+
+    @property
+    def names(self) -> list[str]:
+        """The emotions' words."""
+        return [self.vectors.names[i] for i in self.emotions]
+
+    def units(self, layer: int | None = None) -> Float[Tensor, "emotions d_model"]:
+        """Unit vectors of the emotions, neutral components removed, at a layer (default: the read layer)."""
+        return self.vectors.directions(layer, "projected")[self.emotions]
+
+    def norms_of(self, axis: str) -> tuple[list[int], Float[np.ndarray, " words"]]:
+        """Places among the emotions of those with human norms, and the norms (Russell & Mehrabian 1977)."""
+        concepts = [self.vectors.concepts[i] for i in self.emotions]
+        rated = [(i, getattr(c, axis)) for i, c in enumerate(concepts) if getattr(c, axis) is not None]
+        return [i for i, _ in rated], np.array([value for _, value in rated], dtype=np.float64)
+
+    def told(self, stage: str, done: int, total: int) -> None:
+        """Reports progress."""
+        if self.progress is not None:
+            self.progress(stage, done, total)
+
+    def random_set(self, seed: int) -> ConceptVectors:
+        """The same set with random unit directions in place of every vector, for a control arm."""
+        generator = torch.Generator().manual_seed(seed)
+        shape = self.vectors.projected.shape
+        drawn = unit(torch.randn(shape, generator=generator))
+        return replace(self.vectors, raw=drawn, projected=drawn.clone(), whitened=drawn.clone())

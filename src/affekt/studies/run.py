@@ -1,0 +1,94 @@
+"""All studies, in the paper's order, each run once for a model and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from affekt.errors import AffektError, closest
+from affekt.studies.carded import causal, implied, intensity, vocabulary
+from affekt.studies.corpus import corpus
+from affekt.studies.deflection import deflection
+from affekt.studies.drift import drift
+from affekt.studies.geometry import geometry
+from affekt.studies.keeping import key_of, load_result, save_result
+from affekt.studies.lab import Lab
+from affekt.studies.layers import layers
+from affekt.studies.positions import positions
+from affekt.studies.preferences import preferences
+from affekt.studies.result import Result
+from affekt.studies.speakers import speakers
+from affekt.version import __version__
+
+__all__ = ["STUDIES", "chosen", "run"]
+
+STUDIES: Mapping[str, Callable[[Lab], Result]] = {
+    "geometry": geometry,
+    "lens": vocabulary,
+    "corpus": partial(corpus, texts=()),
+    "implicit": implied,
+    "positions": positions,
+    "intensity": intensity,
+    "layers": layers,
+    "causal": causal,
+    "preferences": preferences,
+    "speakers": speakers,
+    "deflection": deflection,
+    "drift": drift,
+}
+"""Every study by its key."""
+
+
+def chosen(only: Sequence[str]) -> list[str]:
+    """The studies wanted, in order; all where none is named.
+
+    Raises:
+        AffektError: an unknown study.
+    """
+    for name in only:
+        if name not in STUDIES:
+            raise AffektError(f"unknown study {name!r}{closest(name, STUDIES)} (known: {', '.join(STUDIES)})")
+    return [name for name in STUDIES if not only or name in only]
+
+
+def run(
+    lab: Lab,
+    folder: Path,
+    only: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    fresh: bool = False,
+) -> Iterator[tuple[Result, bool]]:
+    """Runs studies and keeps them; what was run before from the same inputs is taken from the folder.
+
+    Args:
+        lab: model, vectors and scale.
+        folder: of this model's results; each study has a folder in it.
+        only: which studies.
+        texts: a corpus of the user's, for the study of passages.
+        fresh: whether to run again what is there.
+
+    Yields:
+        Each result, and whether it was there already.
+    """
+    provenance = lab.vectors.provenance
+    for name in chosen(only):
+        key = key_of(
+            {
+                "study": name,
+                "scale": lab.scale,
+                "weights": lab.model.identity.weights_sha256,
+                "dtype": lab.model.identity.dtype,
+                "vectors": {"corpus": dict(provenance.corpus), "recipe": str(provenance.recipe)},
+                "texts": list(texts) if name == "corpus" else [],
+                "version": __version__,
+            }
+        )
+        kept = None if fresh else load_result(folder / name, key)
+        if kept is not None:
+            yield kept, True
+            continue
+        study = partial(corpus, texts=texts) if name == "corpus" else STUDIES[name]
+        result = study(lab)
+        save_result(folder / name, result, key)
+        yield result, False
