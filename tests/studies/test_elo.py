@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from affekt.concepts.shipped import activities
+from affekt.studies.choices import compared, letters, question
 from affekt.studies.elo import CENTRE, SCALE, elo, hard
-from affekt.studies.preferences import compared, feeling, question
+from affekt.studies.feelings import felt
 from tests.studies.small import lab
 
 
@@ -44,11 +45,10 @@ def test_a_comparison_is_that_of_the_prompt_alone() -> None:
     here, texts = lab(), [activity.text for activity in activities()][:4]
     engine = here.engine()
     wins, _ = compared(here, engine, texts)
-    letters = [here.model.tokenizer(letter, add_special_tokens=False)["input_ids"][-1] for letter in "AB"]
     for i, j in ((0, 1), (1, 0), (3, 2)):
         prompt = question(here, texts[i], texts[j])
         assert prompt.text.endswith("(") and texts[i] in prompt.text
-        [own] = engine.next_token([prompt], ids=letters)
+        [own] = engine.next_token([prompt], ids=letters(here))
         assert np.isclose(wins[i, j], 1 / (1 + np.exp(own[1] - own[0])), atol=1e-4)
     assert (np.diag(wins) == 0.5).all()
 
@@ -67,8 +67,8 @@ def test_steering_one_activity_moves_only_its_comparisons() -> None:
 def test_a_feeling_is_read_on_the_activitys_own_tokens() -> None:
     here, texts = lab(), [activity.text for activity in activities()][:3]
     engine = here.engine()
-    z, random = feeling(here, engine, texts, random=5)
-    assert z.shape == (3, 171) and random.shape == (3, 5)
+    z = here.vectors.readout().only(here.emotions).z(felt(here, engine, texts), "user").numpy()
+    assert z.shape == (3, 171)
     chat = [{"role": "user", "content": f"How would you feel about {texts[1]}?"}]
     [reading] = engine.read([chat], here.names)
     start = reading.text.index(texts[1])

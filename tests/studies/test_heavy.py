@@ -16,7 +16,7 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["activities"]["elo"]) == 8 and len(tables["correlations"]["r"]) == 171
     arms = tables["steering"]
-    assert arms["random"] == [False, False, True, True, True, True]
+    assert arms["kind"] == ["emotion", "emotion", "random", "random", "mixture", "mixture"]
     assert {check.what.split(" ")[0] for check in result.checks} == {"r", "change", "effect"}
     assert "56 ordered pairs" in result.notes[0]
 
