@@ -42,13 +42,12 @@ class Words:
     def cosines(self, one: str, other: str) -> Float[np.ndarray, "emotions emotions"]:
         """Cosines of every emotion's words in one kind with every emotion's in another, each kind centred;
         the mean over both spaces."""
-        return np.mean(
-            [
-                _centred(space[one], space[other]) / np.outer(length[one], length[other])
-                for space, length in zip(self._spaces, self._lengths, strict=True)
-            ],
-            axis=0,
-        )
+        each = [
+            _centred(space[one], space[other]) / np.outer(length[one], length[other])
+            for space, length in zip(self._spaces, self._lengths, strict=True)
+        ]
+        cosines: Float[np.ndarray, "emotions emotions"] = np.mean(each, axis=0)
+        return cosines
 
 
 def own_above_others(
