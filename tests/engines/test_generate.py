@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,25 @@ def test_prompts_in_parts_give_what_whole_prompts_give(family: str) -> None:
         assert a.tokens == b.tokens
         assert a.reading is not None and b.reading is not None
         torch.testing.assert_close(torch.tensor(a.reading.z), torch.tensor(b.reading.z), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bias_that_came_as_json_steers_as_a_parsed_one(mode: str) -> None:
+    """Elsewhere vectors given as JSON have run silently unsteered."""
+    one = engine()
+    written = json.loads(json.dumps(MODES[mode]))
+    parsed = as_bias(MODES[mode], one.vectors)
+    requests = [greedy(CHAT, spec, read="all") for spec in (None, written, parsed)]
+    (plain, from_json, from_terms), _ = answers(one, requests)
+    assert plain.reading is not None and from_json.reading is not None and from_terms.reading is not None
+    np.testing.assert_array_equal(from_json.reading.z, from_terms.reading.z)
+    assert from_json.tokens == from_terms.tokens
+    whole = plain.prompt_tokens + 2
+    assert np.abs(from_json.reading.z[:whole] - plain.reading.z[:whole]).max() > 0.1
+    [said, said_plain] = one.score([CHAT] * 2, ["Proud, angry and calm"] * 2, bias=[written, None])
+    assert np.abs(said - said_plain).max() > 1e-3
+    if mode != "reply":
+        assert np.abs(one.next_token([CHAT], bias=written) - one.next_token([CHAT])).max() > 1e-3
 
 
 def test_a_bias_of_zero_is_none_to_the_bit() -> None:

@@ -98,9 +98,46 @@ def test_a_prompt_that_no_bias_reaches_is_run_once_for_all_biases(monkeypatch: p
 
     monkeypatch.setattr(one.model.network, "forward", counted)
     together = one.score([CHAT] * 5, [SAID[0]] * 5, bias=specs)
-    assert [rows for rows, _ in shapes] == [1, 5]
+    assert [rows for rows, _ in shapes] == [1, 1]  # five replies of one text begin as one row
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_text_under_many_biases_scores_as_under_each_alone(family: str) -> None:
+    one = engine(family)
+    specs: list[Any] = [None, STRONG, {"calm": {"mode": "ablate"}}]
+    specs += [{name: {"mode": "ablate", "where": "prompt"}} for name in ("angry", "proud")]
+    specs += [{name: {"mode": "ablate", "where": "reply"}} for name in ("angry", "proud")]
+    got = one.score([CHAT] * len(specs), [SAID[0]] * len(specs), bias=specs)
+    for spec, own in zip(specs, got, strict=True):
+        np.testing.assert_allclose(own, expected(one, CHAT, SAID[0], spec), atol=1e-4, rtol=1e-4)
+
+
+def test_one_text_under_many_biases_shares_the_blocks_before_the_first_steered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = engine()
+    specs: list[Any] = [{name: {"mode": "ablate", "layers": [2]}} for name in ("calm", "angry", "proud")]
+    specs += [None, *({name: {"mode": "ablate", "layers": [2], "where": "reply"}} for name in ("calm",))]
+    rows: dict[int, list[int]] = {0: [], 3: []}
+    for layer, seen in rows.items():
+        monkeypatch.setattr(one.model.layers[layer], "forward", counting(one.model.layers[layer], seen))
+    one.score([CHAT] * len(specs), [SAID[0]] * len(specs), bias=specs)
+    assert rows[0] == [1, 1, 1]
+    assert rows[3] == [3, 1, 2]  # three whole rows; the prompt that no bias reaches, then two replies to it
+    assert hooks(one.model) == 0
+
+
+def counting(block: Any, seen: list[int]) -> Any:
+    """The block's forward, which notes how many rows it has run."""
+    whole = block.forward
+
+    def forward(hidden: Any, *args: Any, **kwargs: Any) -> Any:
+        seen.append(len(hidden))
+        return whole(hidden, *args, **kwargs)
+
+    return forward
 
 
 def test_a_marker_within_the_continuation_is_heard() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from affekt.engines import Reply, Request, Sampling
 from affekt.engines.transformers import TransformersEngine
-from affekt.explaining import Explanation, Told, explain, tell
+from affekt.explaining import Explanation, Told, explain, tell, told_by
+from affekt.models.layers import find
 from affekt.models.model import Model
 from affekt.steering import parse
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -96,6 +99,30 @@ def with_cause(model: Model, vectors: ConceptVectors) -> ConceptVectors:
     stack = vectors.projected.clone()
     stack[:, vectors.index("angry")] = directions[:, -1]
     return replace(vectors, projected=stack)
+
+
+@pytest.mark.parametrize("name", ["angry", "calm"])
+def test_what_a_network_holds_and_its_reply_rests_on_comes_first(name: str) -> None:
+    plain = opened("llama", hidden_size=128, head_dim=32)
+    vectors = vectors_for(plain)
+    model = possessed(plain, vectors, name)
+    engine = TransformersEngine(model, vectors)
+    [reply] = [piece for piece in engine.generate([Request(CHAT, Sampling(24))]) if isinstance(piece, Reply)]
+    found = explain(engine, vectors, told_by(reply), lambda wider: TransformersEngine(model, wider))
+    first = found.ranking()[0]
+    assert first.concept == name and first.stands_out and first.nats > 1
+    assert not any(effect.stands_out for effect in found.ranking() if effect.concept != name)
+
+
+def possessed(model: Model, vectors: ConceptVectors, name: str, dose: float = 0.5) -> Model:
+    """The same network, but at the first layer steered its own weights push every token along a concept."""
+    network = copy.deepcopy(model.network)
+    held = replace(model, network=network, layers=find(network))
+    layer = vectors.steer_layers[0]
+    norm = outputs(model, told(model).whole, None, told(model).whole, vectors)[0][layer].norm(dim=-1).mean()
+    down = held.layers[layer].mlp.down_proj
+    down.bias = torch.nn.Parameter(dose * norm * vectors.directions(layer)[vectors.index(name)])
+    return held
 
 
 def test_random_concepts_are_not_taken_for_causes() -> None:

@@ -30,6 +30,9 @@ __all__ = ["Spread", "matched", "shares", "spread"]
 STEEPEST = 1e4
 """Largest tilt, in units of one over the greatest variance."""
 
+LEAST = 1e-12
+"""Share of the sum of squares under which an axis is none: no tilt moves it."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -67,11 +70,24 @@ def spread(residuals: Float[Tensor, "layers tokens d_model"]) -> tuple[Spread, .
         middle = mean / size if size > 0 else mean
         rest = rows - mean
         rest = rest - np.outer(rest @ middle, middle)
-        _, scale, axes = np.linalg.svd(rest, full_matrices=False)
-        kept = scale > 1e-9 * np.sqrt(total)
-        variance = scale[kept] ** 2
+        variance, axes = _axes(rest)
+        kept = variance > LEAST * total
+        variance = variance[kept]
         made.append(Spread(total, rows, middle, axes[kept], variance / max(variance.max(initial=0), 1e-300)))
     return tuple(made)
+
+
+def _axes(
+    rest: Float[np.ndarray, "tokens d_model"],
+) -> tuple[Float[np.ndarray, " axes"], Float[np.ndarray, "axes d_model"]]:
+    """Sums of squares along the principal axes, and these, by way of the smaller of the two products: a text
+    is mostly shorter than the space is wide."""
+    if len(rest) >= rest.shape[1]:
+        variance, axes = np.linalg.eigh(rest.T @ rest)
+        return variance.clip(0), axes.T
+    variance, mixtures = np.linalg.eigh(rest @ rest.T)
+    axes = mixtures.T @ rest
+    return variance.clip(0), axes / np.maximum(np.linalg.norm(axes, axis=1, keepdims=True), 1e-300)
 
 
 def shares(units: Float[Tensor, "layers d_model"], text: tuple[Spread, ...]) -> Float[np.ndarray, " layers"]:

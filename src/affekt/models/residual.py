@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from affekt.models.model import Model
 
-__all__ = ["Edit", "Take", "capture", "edit", "position_arguments", "positions", "run_to", "stream"]
+__all__ = ["Edit", "Take", "capture", "edit", "position_arguments", "positions", "repeat", "run_to", "stream"]
 
 Take: TypeAlias = Callable[[int, Float[Tensor, "batch tokens d_model"]], None]
 """Receives a layer and the residual after it."""
@@ -91,6 +91,26 @@ def edit(model: Model, edits: Mapping[int, Edit]) -> Iterator[None]:
 
     _checked(model, list(edits))
     with _hooked([(model.layers[layer], hook_for(layer, change), True) for layer, change in edits.items()]):
+        yield
+
+
+@contextmanager
+def repeat(model: Model, layer: int, rows: int) -> Iterator[None]:
+    """While entered, a batch of one row is `rows` equal ones after block `layer`.
+
+    Rows that differ only by what is done to them from there on share the blocks before it. Enter it inside
+    `edit`, so that the edits see all the rows.
+
+    Raises:
+        IndexError: for a layer that the model has not.
+    """
+
+    def hook(_block: nn.Module, _args: Any, output: Any) -> Any:
+        many = stream(output).expand(rows, -1, -1).clone()
+        return (many, *output[1:]) if isinstance(output, (tuple, list)) else many
+
+    [layer] = _checked(model, [layer])
+    with _hooked([(model.layers[layer], hook, True)]):
         yield
 
 

@@ -229,6 +229,8 @@ def _among(
 
 def _basis(directions: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
     """An orthonormal basis of the directions' span; rows of zeros make up the number."""
+    if len(directions) == 1:
+        return torch.nn.functional.normalize(directions)
     _, size, basis = torch.linalg.svd(directions, full_matrices=False)
     return torch.where((size > RCOND_ABLATED)[:, None], basis, 0.0) if len(directions) else directions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from transformers.cache_utils import Cache
 
 from affekt.engines.transformers.probe import Probe
 from affekt.models.model import Model
-from affekt.models.residual import Edit, capture, edit
+from affekt.models.residual import Edit, capture, edit, repeat
 
 __all__ = ["Forward", "Outcome"]
 
@@ -42,6 +43,7 @@ class Forward:
         known = inspect.signature(type(model.network).forward).parameters
         self._last = {"logits_to_keep": 1} if "logits_to_keep" in known else {}
         self._places = "position_ids" in known
+        self._cache = "cache" if "cache" in known else "past_key_values"
 
     def __call__(
         self,
@@ -90,7 +92,8 @@ class Forward:
         cache: Cache | None,
         edits: Mapping[int, Edit],
         columns: tuple[int, int],
-    ) -> Float[Tensor, "batch columns vocab"]:
+        rows: int = 1,
+    ) -> Float[Tensor, "rows columns vocab"]:
         """The logits of a range of columns, of rows that are padded on the right or not at all.
 
         Args:
@@ -99,9 +102,12 @@ class Forward:
             cache: what comes before, without padding; grows by these tokens.
             edits: per layer, what steers this forward.
             columns: first column and the one after the last.
+            rows: over 1, the one row given is so many from the first layer edited on; the cache holds one
+                row up to that layer and so many beyond it.
         """
         width, (first, end) = ids.shape[1], columns
-        with edit(self._model, edits):
+        one = repeat(self._model, min(edits), rows) if rows > 1 else nullcontext()
+        with edit(self._model, edits), one:
             if not self._last:
                 return self._run(ids, positions, None, cache, {})[:, first:end]
             wanted: Any = (
@@ -116,14 +122,14 @@ class Forward:
         mask: Bool[Tensor, "batch length"] | None,
         cache: Cache | None,
         kept: Mapping[str, Any],
-    ) -> Float[Tensor, "batch kept vocab"]:
+    ) -> Float[Tensor, "rows kept vocab"]:
         device = self._model.device
         places = {"position_ids": positions.clamp(min=0).to(device)} if self._places else {}
         out = self._model.network(
             input_ids=ids.to(device),
             attention_mask=None if mask is None else mask.to(device),
-            past_key_values=cache,
             use_cache=cache is not None,
+            **{self._cache: cache},
             **places,
             **kept,
         )

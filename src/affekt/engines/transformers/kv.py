@@ -150,15 +150,16 @@ def linear(cache: Cache) -> Iterator[LinearAttentionLayer]:
     return (layer for layer in cache.layers if isinstance(layer, LinearAttentionLayer))
 
 
-def select(cache: Cache, rows: Int[Tensor, " rows"], trim: int = 0) -> None:
+def select(cache: Cache, rows: Int[Tensor, " rows"], trim: int = 0, beyond: int = -1) -> None:
     """Keeps these rows, in this order; a row may come more than once.
 
     Args:
         cache: of any kind.
         rows: indices of rows.
         trim: leading columns to cut off, padding in all of the rows; 0 where the cache does not join.
+        beyond: layers up to this one stay as they are.
     """
-    for layer in cache.layers:
+    for layer in cache.layers[beyond + 1 :]:
         if isinstance(layer, Stretch):
             layer.select(rows, trim)
         else:

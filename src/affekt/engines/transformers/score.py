@@ -79,16 +79,21 @@ def _told(core: Core, program: Program | None, prompt: Encoded, ids: Sequence[in
 
 
 def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
-    """The score verb on pairs; see `Engine.score`. A prompt that several pairs share, steered alike, is run
-    once."""
+    """The score verb on pairs; see `Engine.score`. What several pairs share is run once: a prompt steered
+    alike, and of one text under many biases the blocks before the first that any of them steers."""
     groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
     for index, pair in enumerate(pairs):
         groups.setdefault((pair.prompt.ids, pair.head), []).append(index)
     shared = [group for group in groups.values() if len(group) > 1]
-    single = [group[0] for group in groups.values() if len(group) == 1]
+    texts: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+    for index in (group[0] for group in groups.values() if len(group) == 1):
+        texts.setdefault((pairs[index].prompt.ids, pairs[index].ids), []).append(index)
+    one_text = [group for group in texts.values() if len(group) > 1]
+    single = [group[0] for group in texts.values() if len(group) == 1]
     scores: dict[int, np.ndarray] = {}
-    for batch in _alike(core, pairs, single):
-        scores |= zip(batch, _whole(core, [pairs[i] for i in batch]), strict=True)
+    for group in (*one_text, single):
+        for batch in _alike(core, pairs, group):
+            scores |= zip(batch, _whole(core, [pairs[i] for i in batch]), strict=True)
     for group in shared:
         scores |= zip(group, _after(core, [pairs[i] for i in group]), strict=True)
     return [scores[index] for index in range(len(pairs))]
@@ -117,13 +122,16 @@ def _columns(pairs: Sequence[Pair]) -> tuple[int, int]:
 
 
 def _whole(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
-    """Pairs of different prompts: each row prompt and continuation at once."""
+    """Each row prompt and continuation at once."""
     ids = right([[*pair.prompt.ids, *pair.ids[:-1]] for pair in pairs], 0)
     where = places([pair.needed for pair in pairs], "right", ids.shape[1])
     edits = batch_edits([pair.program for pair in pairs], where)
     first, end = _columns(pairs)
+    rows = 1
+    if edits and all((pair.prompt.ids, pair.ids) == (pairs[0].prompt.ids, pairs[0].ids) for pair in pairs):
+        ids, where, rows = ids[:1], where[:1], len(pairs)
     with core.turn():
-        logits = core.forward.logits(ids, where, None, edits, (first, end))
+        logits = core.forward.logits(ids, where, None, edits, (first, end), rows)
         starts = [len(pair.prompt) - 1 - first for pair in pairs]
         return [
             _gathered(logits[row, start : start + len(pair.ids)], pair.ids)
@@ -158,9 +166,15 @@ def _rest(core: Core, pairs: Sequence[Pair], cache: Cache) -> list[Float[np.ndar
     ids = right([pair.ids[:-1] for pair in pairs], 0)
     own = places([len(pair.ids) - 1 for pair in pairs], "right", ids.shape[1])
     where = torch.where(own < 0, -1, own + len(pairs[0].prompt))
-    kv.select(cache, torch.zeros(len(pairs), dtype=torch.long, device=core.model.device))
     edits = batch_edits([pair.program for pair in pairs], where)
-    logits = core.forward.logits(ids, where, cache, edits, (0, ids.shape[1]))
+    rows, beyond = 1, -1
+    # Where blocks share a layer of the cache, no layer can be told to be of a block before the first steered.
+    apart = len(cache.layers) == len(core.model.layers)
+    if apart and edits and all(pair.ids == pairs[0].ids for pair in pairs):
+        ids, where, rows, beyond = ids[:1], where[:1], len(pairs), min(edits)
+    same = torch.zeros(len(pairs), dtype=torch.long, device=core.model.device)
+    kv.select(cache, same, beyond=beyond)
+    logits = core.forward.logits(ids, where, cache, edits, (0, ids.shape[1]), rows)
     return [_gathered(logits[row, : len(pair.ids) - 1], pair.ids[1:]) for row, pair in enumerate(pairs)]
 
 
