@@ -1,22 +1,26 @@
 """What a calibration's promise is worth on replies it has not seen, and what the homeostat does.
 
     python bench/guard.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 128] [--dose 0.25]
+                          [--part held-out] [--samples 3] [--keep FILE]
 
 Calibration: half of the shipped neutral dialogues set the thresholds for 1 % and 5 % false alarms per reply;
 the model's replies to the other half are counted (interval: Clopper & Pearson, by dialogues).
 
-Homeostat: the model replies to messages that imply fear, anger or desperation. Counted are the replies whose
-mean reading is over a threshold under which 95 % of its neutral replies' means lie. They are written again
-under a policy that turns calm up while the last 8 tokens read over it, and under the same policy with a
-random direction of the same norm in the place of calm: isotropic, or of the covariance of the concepts' own.
-Prints the share whose mean comes back under the threshold, and what it costs in coherence, as JSON."""
+Homeostat: the model replies to messages that imply fear, anger or desperation, every second one of which is
+for development. Counted are the replies whose mean reading is over a threshold under which 95 % of its
+neutral replies' means lie. They are written again under policies that act while the last 8 tokens read over
+it: calm up; what is watched down; half of each (all of one norm); and each with random directions of the same
+norm in the place of the concepts': isotropic, or of the covariance of the concepts' own. Prints the share
+whose mean comes back under the threshold, as the guard reads it and as the unsteered model reads the text
+alone, and what it costs in coherence, as JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -137,29 +141,56 @@ class Case:
     """What one arm made of it."""
 
     mean: float
+    """Mean z as the guard reads it, what it steers included."""
+    text: float
+    """Mean z of the text as the unsteered model reads it."""
     back: bool
+    back_text: bool
     loss: float
     broken: bool
     tripped: bool
 
 
 def with_random(vectors: ConceptVectors, seed: int, isotropic: bool) -> ConceptVectors:
-    """The same vectors, but what steers as calm is a random direction at each layer."""
+    """The same vectors, but what steers as calm, or as one of those watched, is a random direction at each
+    layer."""
     stack = getattr(vectors, vectors.steer_variant).clone()
+    names = (COUNTER, *WATCHED.values())
     for layer in range(len(vectors.layers)):
         sample = None if isotropic else stack[layer].clone()
-        [drawn] = random_directions(1, stack.shape[-1], seed, sample=sample)
-        stack[layer, vectors.index(COUNTER)] = drawn
+        drawn = random_directions(len(names), stack.shape[-1], seed, sample=sample)
+        for name, direction in zip(names, drawn, strict=True):
+            stack[layer, vectors.index(name)] = direction
     return replace(vectors, **{vectors.steer_variant: stack})
 
 
+Push = Callable[[str, float], Mapping[str, Any]]
+"""The counter-bias for what is watched, of a dose."""
+
+COUNTERS: Mapping[str, Push] = {
+    "calm up": lambda _, dose: {COUNTER: {"dose": dose}},
+    "what is watched down": lambda name, dose: {name: {"dose": -dose}},
+    "both, of the same norm": lambda name, dose: {
+        COUNTER: {"dose": dose / math.sqrt(2)},
+        name: {"dose": -dose / math.sqrt(2)},
+    },
+}
+
+
 def arm(
-    engine: TransformersEngine, plain: TransformersEngine, asked: Sequence[Prompt], action: Any
+    engine: TransformersEngine,
+    plain: TransformersEngine,
+    asked: Sequence[Prompt],
+    push: Push | None = None,
+    dose: float = 0.0,
 ) -> list[Case]:
     """Every prompt's reply under a rule for its own concept; losses are those of the unsteered model."""
     requests = []
     for number, one in enumerate(asked):
         rule = {"what": one.concept, "position": "window", "window": WINDOW, "threshold": one.threshold}
+        action: Any = "observe"
+        if push is not None:
+            action = {"do": "counter", "bias": push(one.concept, dose)}
         guarded = guard(engine, {"monitors": [rule | {"action": action}]})
         request = guarded.request([{"role": "user", "content": one.text}], one.sampling, id=str(number))
         requests.append(replace(request, read=(one.concept,)))
@@ -167,13 +198,16 @@ def arm(
     spoken = [number for number in range(len(asked)) if done[number].tokens]
     scores = plain.score([requests[i].source for i in spoken], [done[i].tokens for i in spoken])
     losses = dict(zip(spoken, (-float(np.mean(score)) for score in scores), strict=True))
+    again = plain.read([done[i].whole for i in range(len(asked))], tuple(WATCHED.values()))
     cases = []
     for number, one in enumerate(asked):
         reply = done[number]
         [mean] = means_of(reply)
         broken = not reply.tokens or loops(reply.tokens)
         loss = losses.get(number, float("nan"))
-        cases.append(Case(mean, mean <= one.threshold, loss, broken, bool(reply.events)))
+        [text] = means_of(replace(reply, reading=again[number].select([one.concept])))
+        back, back_text = mean <= one.threshold, text <= one.threshold
+        cases.append(Case(mean, text, back, back_text, loss, broken, bool(reply.events)))
     return cases
 
 
@@ -188,8 +222,12 @@ def summed(cases: Sequence[Case], base: Sequence[Case], asked: Sequence[Prompt])
         "replies": len(cases),
         "share_back_under_threshold": mean([float(one.back) for one, _ in pairs]),
         "share_back_and_whole": mean([float(one.back and not one.broken) for one, _ in pairs]),
+        "share_whose_text_is_back_and_whole": mean(
+            [float(one.back_text and not one.broken) for one, _ in pairs]
+        ),
         "mean_z": mean([one.mean for one, _ in pairs]),
         "mean_z_change": mean([one.mean - other.mean for one, other in pairs]),
+        "mean_z_change_of_the_text": mean([one.text - other.text for one, other in pairs]),
         "coherence_loss_nats_per_token": mean([one.loss - other.loss for one, other in pairs]),
         "broken": mean([float(one.broken) for one, _ in pairs]),
         "tripped": mean([float(one.tripped) for one, _ in pairs]),
@@ -213,7 +251,11 @@ def homeostat(
 ) -> dict[str, Any]:
     """All arms on the prompts whose unguarded reply is over its threshold."""
     clusters = {concept.name: concept.cluster for concept in emotions()}
-    found = [one for one in implicit() if clusters.get(one.concept) in WATCHED][: options.prompts]
+    found = []
+    for cluster in WATCHED:
+        own = [one for one in implicit() if clusters.get(one.concept) == cluster]
+        found += own if options.part == "all" else own[options.part == "held-out" :: 2]
+    found = found[: options.prompts]
     asked = []
     for sample in range(options.samples):
         for place, one in enumerate(found):
@@ -222,31 +264,34 @@ def homeostat(
                 sampling = Sampling(options.tokens, 0.7, seed=1000 * sample + place)
             concept = WATCHED[str(clusters[one.concept])]
             asked.append(Prompt(place, concept, one.text, thresholds[concept], sampling))
-    every = arm(engine, engine, asked, "observe")
+    every = arm(engine, engine, asked)
     high = [i for i, case in enumerate(every) if case.mean > asked[i].threshold]
     result = {
         "replies": len(asked),
         "over_threshold": len(high),
         "thresholds": dict(thresholds),
         "dose": options.dose,
+        "part": options.part,
+        "samples": options.samples,
     }
     if not high:
         return result
     asked, base = [asked[i] for i in high], [every[i] for i in high]
-    counter = {"do": "counter", "bias": {COUNTER: {"dose": options.dose}}}
     vectors = engine.vectors
     assert vectors is not None
-    arms = {
-        "unguarded": summed(base, base, asked),
-        COUNTER: summed(arm(engine, engine, asked, counter), base, asked),
-    }
+    arms = {"unguarded": summed(base, base, asked)}
+    for name, push in COUNTERS.items():
+        print(name, file=sys.stderr, flush=True)
+        arms[name] = summed(arm(engine, engine, asked, push, options.dose), base, asked)
     for kind in ("isotropic", "concept covariance"):
-        cases: list[Case] = []
-        for seed in range(options.randoms):
-            print(f"random, {kind}, {seed}", file=sys.stderr, flush=True)
-            other = with_random(vectors, seed, isotropic=kind == "isotropic")
-            cases += arm(TransformersEngine(engine.model, other), engine, asked, counter)
-        arms[f"random, {kind}, {options.randoms} directions"] = summed(cases, base, asked)
+        for name in options.control or tuple(COUNTERS):
+            cases: list[Case] = []
+            for seed in range(options.randoms):
+                print(f"random, {kind}, for {name}, {seed}", file=sys.stderr, flush=True)
+                other = with_random(vectors, seed, isotropic=kind == "isotropic")
+                steered = TransformersEngine(engine.model, other)
+                cases += arm(steered, engine, asked, COUNTERS[name], options.dose)
+            arms[f"random for {name}, {kind}, {options.randoms} draws"] = summed(cases, base, asked)
     return result | {"arms": arms}
 
 
@@ -262,12 +307,20 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=None, help="only the first so many")
     parser.add_argument("--samples", type=int, default=1, help="over 1: so many drawn at temperature 0.7")
     parser.add_argument("--randoms", type=int, default=3, help="directions of each kind")
-    parser.add_argument("--dose", type=float, default=0.25, help="of calm, in mean residual norms")
+    parser.add_argument("--part", choices=("development", "held-out", "all"), default="held-out")
+    parser.add_argument("--control", action="append", choices=tuple(COUNTERS), help="all unless given")
+    parser.add_argument("--keep", type=Path, help="the neutral replies' scores, taken from there if there")
+    parser.add_argument("--dose", type=float, default=0.25, help="at most, in mean residual norms")
     options = parser.parse_args()
     model = load(options.model)
     vectors = load_vectors(options.vectors or shelf(model.identity.name))
     engine = TransformersEngine(model, vectors)
-    scores, means = neutral_replies(engine, options.dialogues, Sampling(options.tokens))
+    if options.keep is not None and options.keep.exists():
+        scores, means = json.loads(options.keep.read_text(encoding="utf-8"))
+    else:
+        scores, means = neutral_replies(engine, options.dialogues, Sampling(options.tokens))
+        if options.keep is not None:
+            options.keep.write_text(json.dumps([scores, means]), encoding="utf-8")
     loosest = max(RATES[-1], 1 / (options.dialogues + 1))
     thresholds = {name: conformal(groups, loosest).threshold for name, groups in means.items()}
     result = {
