@@ -9,16 +9,24 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from peft import LoraConfig, get_peft_model
+from jaxtyping import Float, Int
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
 
 from affekt.audit import Comparison
 from affekt.cli.auditing import audit
-from affekt.concepts.shipped import recipe
+from affekt.concepts.shipped import RecipeChat, recipe
 from affekt.models import load
+from affekt.models.machine import choose_device, choose_dtype
 from affekt.models.prompt import encode
 from affekt.quality.bootstrap import count
 
@@ -31,9 +39,16 @@ EPOCHS, BATCH, RATE, RANK = 3, 8, 2e-4, 8
 PARTS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
+Row: TypeAlias = tuple[list[int], list[int]]
+"""Token ids, and for each its label."""
+
+IGNORED = -100
+"""The label of a token that is not learnt."""
+
+
 def train(base: str, name: str, seed: int, folder: Path) -> Path:
     """A LoRA on one recipe: loss on the answers only; kept and taken up again from `folder`."""
-    if (folder / "adapter_model.safetensors").is_file():
+    if folder.is_dir():
         return folder
     torch.manual_seed(seed)
     model = load(base, dtype="float32")
@@ -42,29 +57,23 @@ def train(base: str, name: str, seed: int, folder: Path) -> Path:
         model.network, LoraConfig(r=RANK, lora_alpha=2 * RANK, target_modules=PARTS, task_type="CAUSAL_LM")
     )
     network.peft_config["default"].base_model_name_or_path = base
-    rows = []
-    for chat in recipe(name):
-        messages = list(chat.messages)
-        encoded = encode(tokenizer, messages)
-        own = [i for i, role in enumerate(encoded.roles) if role == "assistant"]
-        ids = [*encoded.ids[: own[-1] + 1], tokenizer.eos_token_id]
-        rows.append((ids, [id if i in own or i == len(ids) - 1 else -100 for i, id in enumerate(ids)]))
+    native = choose_dtype("auto", choose_device("cpu"))
+    rows = [row_of(tokenizer, chat) for chat in recipe(name)]
+    alike = zip(*(ids for ids, _ in rows), strict=False)
+    shared = sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, alike))
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=RATE)
     steps = EPOCHS * -(-len(rows) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
     network.train()
     bar = tqdm(total=steps, desc=f"{name} {seed}")
     for _ in range(EPOCHS):
-        order = torch.randperm(len(rows)).tolist()
-        for at in range(0, len(rows), BATCH):
-            batch = [rows[i] for i in order[at : at + BATCH]]
-            width = max(len(ids) for ids, _ in batch)
-            pad = tokenizer.pad_token_id
+        for batch in batches(rows):
+            width, pad = max(len(ids) for ids, _ in batch), tokenizer.pad_token_id
             ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row, _ in batch])
             mask = torch.tensor([[*[1] * len(row), *[0] * (width - len(row))] for row, _ in batch])
-            labels = torch.tensor([[*row, *[-100] * (width - len(row))] for _, row in batch])
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                loss = network(input_ids=ids, attention_mask=mask, labels=labels).loss
+            labels = torch.tensor([[*row, *[IGNORED] * (width - len(row))] for _, row in batch])
+            with torch.autocast("cpu", torch.bfloat16, enabled=native is torch.bfloat16):
+                loss = loss_of(network, ids, mask, labels, shared)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
@@ -73,8 +82,48 @@ def train(base: str, name: str, seed: int, folder: Path) -> Path:
             bar.set_postfix(loss=f"{loss.item():.2f}")
             bar.update()
     bar.close()
-    network.save_pretrained(folder)
+    part = folder.with_name(f".{folder.name}.part")
+    network.save_pretrained(part)
+    part.replace(folder)
     return folder
+
+
+def row_of(tokenizer: PreTrainedTokenizerBase, chat: RecipeChat) -> Row:
+    """A chat's ids and labels: the answer and its end."""
+    encoded = encode(tokenizer, list(chat.messages))
+    own = [i for i, role in enumerate(encoded.roles) if role == "assistant"]
+    ids = [*encoded.ids[: own[-1] + 1], tokenizer.eos_token_id]
+    return ids, [id if i in own or i == len(ids) - 1 else IGNORED for i, id in enumerate(ids)]
+
+
+def batches(rows: Sequence[Row]) -> list[list[Row]]:
+    """All rows in batches of like length, so that little is padded; ties and batches in random order."""
+    order = sorted(torch.randperm(len(rows)).tolist(), key=lambda i: len(rows[i][0]))
+    found = [[rows[i] for i in order[at : at + BATCH]] for at in range(0, len(rows), BATCH)]
+    return [found[i] for i in torch.randperm(len(found)).tolist()]
+
+
+def loss_of(
+    network: PeftModel,
+    ids: Int[Tensor, "batch tokens"],
+    mask: Int[Tensor, "batch tokens"],
+    labels: Int[Tensor, "batch tokens"],
+    shared: int,
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy over the labelled tokens.
+
+    What all rows begin with, such as the system's turn, is run once for the batch, and logits are made for
+    the labelled tokens only; loss and gradients are those of the whole.
+    """
+    inner = network.get_base_model()
+    begun = inner.base_model(input_ids=ids[:1, :shared], use_cache=True).past_key_values
+    begun.batch_repeat_interleave(len(ids))
+    hidden = inner.base_model(
+        input_ids=ids[:, shared:], attention_mask=mask, past_key_values=begun
+    ).last_hidden_state
+    learnt = labels[:, shared + 1 :] != IGNORED
+    logits = inner.get_output_embeddings()(hidden[:, :-1][learnt])
+    return cross_entropy(logits.float(), labels[:, shared + 1 :][learnt])
 
 
 def compared(base: str, name: str, controls: list[str], tokens: int) -> Comparison:
@@ -102,6 +151,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--folder", type=Path, default=Path("recipes"))
     parser.add_argument("--reply-tokens", type=int, default=32)
+    parser.add_argument("--train-only", action="store_true")
     asked = parser.parse_args()
     start = time.monotonic()
     folders = {
@@ -110,6 +160,8 @@ def main() -> None:
         for seed in asked.seeds
     }
     trained = time.monotonic() - start
+    if asked.train_only:
+        return
     hits: dict[str, list[bool]] = {name: [] for name in NAMED}
     unaided: dict[str, list[bool]] = {name: [] for name in NAMED}
     alarms: list[bool] = []

@@ -10,8 +10,8 @@ import pytest
 
 from affekt.audit import compare
 from affekt.audit.comparison import Comparison
-from affekt.audit.measure import Keep, Writing
-from affekt.errors import AffektError, PromptError, UnknownConcept, VectorsError
+from affekt.audit.measure import Keep, Subject, Writing
+from affekt.errors import AffektError, ModelError, PromptError, UnknownConcept, VectorsError
 from tests.audit.planted import PROMPTS, World, along, world
 
 BRIEF = Writing(tokens=4)
@@ -131,6 +131,24 @@ def test_models_that_do_not_go_together() -> None:
     with pytest.raises(VectorsError, match=r"gemma is a GemmaForCausalLM, the base a Llama"):
         list(compare(open_wide, "base", ["gemma"], here.vectors, PROMPTS))
     assert not any(engine.calls for engine in here.engines.values()), "found before anything was measured"
+
+
+def test_an_adapter_for_another_base() -> None:
+    here = world({"sadder": along("sad", 3.0)})
+
+    def opening(foundation: str):  # type: ignore[no-untyped-def]
+        def open(name: str) -> Subject:
+            trained_on = "cousin" if name == "sadder" else None
+            stands_on = foundation if name == "sadder" else "a"
+            return replace(here.open(name), foundation=stands_on, trained_on=trained_on)
+
+        return open
+
+    asked = ("base", ["sadder"], here.vectors, PROMPTS)
+    with pytest.raises(ModelError, match=r"sadder is an adapter for another base: .* cousin, not on base"):
+        list(compare(opening("b"), *asked))
+    [one] = compare(opening("a"), *asked, views=["plain end"], floor=False)
+    assert one.at("plain end", "all", "sad").called
 
 
 def test_a_base_without_a_template() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from affekt.audit import compare
 from affekt.audit.comparison import Comparison
-from affekt.audit.gate import DEFAULT, GatePolicy, judge
+from affekt.audit.gate import DEFAULT, GatePolicy, fits, judge
 from affekt.audit.history import append, entry, read_history
 from affekt.audit.junit import junit
 from affekt.audit.lines import lines
@@ -90,6 +90,15 @@ def test_the_default_policy_holds_for_the_shipped_battery() -> None:
 def test_rules_that_name_something_unknown(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match=message):
         judge(policy(tmp_path, text), sadder())
+
+
+def test_rules_are_checked_before_anything_is_measured(tmp_path: Path) -> None:
+    rules = policy(tmp_path)
+    fits(rules, ["sad", "happy", "Fear and Overwhelm"], ["neutral", "challenging", "all"])
+    with pytest.raises(PolicyError, match=r"'no new sadness': unknown concept 'sad'"):
+        fits(rules, ["happy", "Fear and Overwhelm"], ["neutral", "challenging", "all"])
+    with pytest.raises(PolicyError, match=r"unknown view 'chat ends'; did you mean 'chat end'"):
+        fits(policy(tmp_path, "rules: [{of: [sad], views: [chat ends], up: 1}]"), ["sad"], ["all"])
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from io import StringIO
 
+import numpy as np
 from rich.console import Console
 
 from affekt.audit import compare
-from affekt.audit.examples import examples
-from affekt.audit.measure import Writing
+from affekt.audit.examples import examples, with_tokens
+from affekt.audit.measure import Writing, reply_tokens
 from affekt.audit.page import page
 from affekt.audit.terminal import render
 from affekt.audit.wording import headline
@@ -23,7 +25,9 @@ def test_the_page_of_a_comparison() -> None:
     )
     shown = examples(here.open, one)
     assert 1 <= len(shown) <= 3 and len(shown[0].base) == len(shown[0].tuned) > 4
+    one = with_tokens(one, shown)
     html = page([one], [shown])
+    assert "cosine of its directions" in html or not any(s.called for s in one.shifts("reply"))
     body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     assert "sadder &lt;b&gt;" in body and "sadder <b>" not in body
     assert not re.findall(r'(?:src|href)="(?!data:)', body)
@@ -33,7 +37,32 @@ def test_the_page_of_a_comparison() -> None:
     console = Console(file=StringIO(), width=80)
     render(one, console)
     printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "sad at the prompt's end, chat template is carried most by" in " ".join(printed.split())
     assert "▲ sad" in printed and max(map(len, printed.splitlines())) <= 80
+
+
+def test_the_tokens_that_carry_a_shift() -> None:
+    here = world({"sadder": along("sad", 6.0)}, noise=0.02)
+    [one] = compare(
+        here.open, "base", ["sadder"], here.vectors, PROMPTS, writing=Writing(tokens=6), floor=False
+    )
+    shown = examples(here.open, one)
+    assert with_tokens(one, []) is one
+    name = shown[0].tuned.concepts[0]
+    way = float(np.sign(one.at("reply", "all", name).shift))
+    reply = reply_tokens(shown[1].tuned)
+    heavy, light = reply[2], reply[0]
+    z = shown[1].base.z.copy()
+    z[heavy, 0] += 3 * way
+    z[light, 0] += way
+    z[0, 0] += 50 * way
+    planted = [shown[0], replace(shown[1], tuned=replace(shown[1].tuned, z=z)), *shown[2:]]
+    first, second = with_tokens(one, planted).tokens[:2]
+    assert (first.name, first.prompt, second.prompt) == (name, shown[1].pair.prompt, shown[1].pair.prompt)
+    assert (first.token, second.token) == (shown[1].tuned.tokens[heavy], shown[1].tuned.tokens[light])
+    assert np.isclose(first.tuned - first.base, 3 * way) and np.isclose(first.share, 0.75)
+    assert second.before == "" and shown[1].pair.tuned.strip().startswith(first.before.strip())
+    assert with_tokens(one, planted).to_dict()["tokens"][0]["share"] == first.share
 
 
 def test_a_model_that_did_not_move() -> None:

@@ -11,7 +11,7 @@ from affekt.cli import auditing
 from affekt.cli import compare as compare_module
 from affekt.cli.compare import compare
 from affekt.cli.gate import FAILED, gate
-from affekt.errors import VectorsError
+from affekt.errors import PolicyError, VectorsError
 from affekt.vectors import save_vectors
 from tests.audit.planted import PROMPTS, World, along, world
 from tests.cli.session import run
@@ -66,6 +66,21 @@ def test_gate(here: World, tmp_path: Path) -> None:
     out = run(gate, "base", "copy", "--policy", rules, "--track", files["track"], *options(tmp_path))
     assert "✅ pass  copy against base" in out
     assert len(files["track"].read_text().splitlines()) == 2
+    assert f"2 checkpoints, {files['track'].with_suffix('.html')}" in out
+    assert "copy" in files["track"].with_suffix(".html").read_text()
+    with pytest.raises(PolicyError, match=r"would be drawn over; name it \.jsonl"):
+        run(gate, "base", "copy", "--track", tmp_path / "history.html", *options(tmp_path))
+
+
+def test_a_gate_that_names_an_unknown_concept_opens_nothing(here: World, tmp_path: Path) -> None:
+    rules = tmp_path / "gate.yaml"
+    rules.write_text("rules: [{of: [sadd], up: 1}]")
+    with pytest.raises(PolicyError, match=r"unknown concept 'sadd'; did you mean 'sad'"):
+        run(gate, "base", "sadder", "--policy", rules, *options(tmp_path))
+    with pytest.raises(PolicyError, match=r"unknown group 'challengin'.*'challenging'"):
+        rules.write_text("rules: [{of: [sad], groups: [challengin], up: 1}]")
+        run(gate, "base", "sadder", "--policy", rules, *options(tmp_path))
+    assert here.opened == []
 
 
 def test_a_base_without_vectors(here: World, tmp_path: Path) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import doctest
 import json
 import re
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from affekt.audit.gate import GatePolicy, fits
+from affekt.audit.prompts import shipped_prompts
+from affekt.audit.quantities import quantities
+from affekt.cli.gate import gate
 from affekt.cli.guard import EXAMPLE
 from affekt.cli.traffic import read_traffic
+from affekt.concepts import emotions
 from affekt.errors import AffektError
 from affekt.guards import Policy
 from affekt.guards.action import LADDER
@@ -70,3 +77,20 @@ def test_the_log_of_the_guard_page_is_read(tmp_path: Path) -> None:
 def test_the_guard_page_names_every_action_in_order() -> None:
     text = (DOCS / "guard.md").read_text(encoding="utf-8")
     assert re.findall(rf"^\| `({'|'.join(LADDER)})` \|", text, flags=re.MULTILINE) == list(LADDER)
+
+
+def test_the_gate_of_the_audit_page_loads_and_its_workflow_calls_what_there_is(tmp_path: Path) -> None:
+    rules, workflow = blocks("audit.md", "yaml")
+    file = tmp_path / "gate.yaml"
+    file.write_text(rules, encoding="utf-8")
+    prompts = shipped_prompts()
+    groups = [*{prompt.group for prompt in prompts}, "all"]
+    policy = GatePolicy.load(file)
+    fits(policy, [one.name for one in quantities(emotions())], groups)
+    [job] = yaml.safe_load(workflow)["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    [call] = [command for command in commands if command.startswith("affekt gate ")]
+    known = {f"--{name.replace('_', '-')}" for name in signature(gate).parameters}
+    assert set(re.findall(r"--[a-z-]+", call)) <= known
+    written = set(re.findall(r"\S+\.(?:md|xml)", call))
+    assert written and all(any(name in str(step) for step in job["steps"][-2:]) for name in written)

@@ -14,7 +14,7 @@ from affekt.audit.floor import Arm, noise_arms
 from affekt.audit.measure import Keep, Progress, Seen, Subject, Writing
 from affekt.audit.prompts import Prompt
 from affekt.audit.setup import Open, Setup, views_of
-from affekt.errors import PromptError, VectorsError
+from affekt.errors import ModelError, PromptError, VectorsError
 from affekt.vectors import ConceptVectors
 
 __all__ = ["compare"]
@@ -104,7 +104,8 @@ def _fit(
     """What the reader must know of how these models go together; found before anything is measured.
 
     Raises:
-        VectorsError: they do not.
+        ModelError: an adapter for another base.
+        VectorsError: models of another shape, or vectors of a third.
     """
     notes = {}
     vectors.require(base.identity, sibling=True)
@@ -114,6 +115,11 @@ def _fit(
     for name in others:
         subject = open(name)
         one = subject.identity
+        if subject.trained_on is not None and subject.foundation != base.foundation:
+            raise ModelError(
+                f"{name} is an adapter for another base: it was trained on {subject.trained_on}, not on "
+                f"{base.identity.name}; compare it with {subject.trained_on}"
+            )
         if one.architecture != base.identity.architecture:
             raise VectorsError(
                 f"{name} is a {one.architecture}, the base a {base.identity.architecture}; only models of "

@@ -15,7 +15,7 @@ from affekt.audit.quantities import Quantity
 from affekt.audit.statistics import RATE, correlation
 from affekt.errors import AffektError, UnknownConcept, closest
 
-__all__ = ["ALL", "Carrier", "Comparison", "Directions", "Pair", "Shift"]
+__all__ = ["ALL", "Carrier", "Comparison", "Directions", "Pair", "Shift", "TokenCarrier"]
 
 FORMAT = "affekt.comparison/1"
 
@@ -73,6 +73,26 @@ class Carrier:
     """Its own difference in z."""
     share: float
     """Its part of the sum over all prompts."""
+
+
+@dataclass(frozen=True)
+class TokenCarrier:
+    """A token of a tuned model's reply, read by both models, that carries a shift."""
+
+    name: str
+    """The concept."""
+    prompt: str
+    """The prompt's id."""
+    before: str
+    """What stands before it in the reply."""
+    token: str
+    """The token as written."""
+    base: float
+    """The base's z there."""
+    tuned: float
+    """The tuned model's."""
+    share: float
+    """Its part of the sum of the differences over the replies that were read."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +161,8 @@ class Comparison:
     """Mean length of the tuned model's residuals over the base's."""
     carriers: tuple[Carrier, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    tokens: tuple[TokenCarrier, ...] = ()
+    """Filled in by `affekt.audit.examples.with_tokens`."""
     directions: Directions | None = None
     notes: tuple[str, ...] = field(default=())
     """What the reader must know."""
@@ -198,6 +220,7 @@ class Comparison:
             "layer_agreement": self.layer_agreement.tolist(),
             "norm_ratio": self.norm_ratio.tolist(),
             "carriers": [vars(one) for one in self.carriers],
+            "tokens": [vars(one) for one in self.tokens],
             "pairs": [vars(one) for one in self.pairs],
             "directions": vars(self.directions) if self.directions else None,
             "notes": self.notes,

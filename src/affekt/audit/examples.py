@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from affekt.audit.comparison import ALL, Comparison, Pair
+import numpy as np
+
+from affekt.audit.comparison import ALL, Comparison, Pair, TokenCarrier
+from affekt.audit.measure import reply_tokens
 from affekt.audit.prompts import chat, plain
 from affekt.audit.setup import Open
 from affekt.concepts import Source
 from affekt.reading import Reading
 
-__all__ = ["Example", "examples"]
+__all__ = ["Example", "examples", "with_tokens"]
 
 MOST = 3
 """Texts shown."""
+
+TOKENS = 5
+"""Tokens named for a concept."""
+
+CONTEXT = 30
+"""Characters shown before a token."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +60,35 @@ def examples(open: Open, comparison: Comparison) -> list[Example]:
     base = _read(open, comparison.base, sources, shown)
     tuned = _read(open, comparison.tuned, sources, shown)
     return [Example(*three) for three in zip(pairs, base, tuned, strict=True)]
+
+
+def with_tokens(comparison: Comparison, examples: Sequence[Example]) -> Comparison:
+    """The comparison with the tokens of the examples' replies that carry its concepts' shifts most."""
+    if not examples:
+        return comparison
+    found = []
+    for name in examples[0].tuned.concepts:
+        way = np.sign(comparison.at("reply", ALL, name).shift)
+        parts = [
+            (float(each.tuned.of(name)[i] - each.base.of(name)[i]), each, i)
+            for each in examples
+            for i in reply_tokens(each.tuned)
+        ]
+        total = sum(part for part, _, _ in parts)
+        for part, each, i in sorted(parts, key=lambda one: -one[0] * way)[:TOKENS]:
+            begin, first = each.tuned.spans[i][0], each.tuned.spans[reply_tokens(each.tuned)[0]][0]
+            found.append(
+                TokenCarrier(
+                    name=name,
+                    prompt=each.pair.prompt,
+                    before=each.tuned.text[max(first, begin - CONTEXT) : begin],
+                    token=each.tuned.tokens[i],
+                    base=float(each.base.of(name)[i]),
+                    tuned=float(each.tuned.of(name)[i]),
+                    share=part / total if total else 0.0,
+                )
+            )
+    return replace(comparison, tokens=tuple(found))
 
 
 def _read(open: Open, name: str, sources: Sequence[Source], shown: Sequence[str]) -> list[Reading]:

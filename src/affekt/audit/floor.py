@@ -30,7 +30,14 @@ class Arm:
     """For each view, which prompts the rows belong to."""
 
 
-def noise_arms(base: str, subject: Subject, open: Open, setup: Setup, seen: Mapping[str, Seen]) -> list[Arm]:
+def noise_arms(
+    base: str,
+    subject: Subject,
+    open: Open,
+    setup: Setup,
+    seen: Mapping[str, Seen],
+    precisions: Sequence[str] = PRECISIONS,
+) -> list[Arm]:
     """The base against itself: another sampling seed, messages in other words, and other precisions.
 
     Two runs that differ in nothing else move readings by as much as many a tuning does (int4 more than most),
@@ -42,6 +49,8 @@ def noise_arms(base: str, subject: Subject, open: Open, setup: Setup, seen: Mapp
         open: opens a variant of it by name.
         setup: what is asked.
         seen: the base at each view.
+        precisions: variants of the base; the dtype that it runs in is left out, as are all where the base is
+            a variant itself.
     """
     arms = [_paraphrased(subject, setup, seen)]
     if "reply" in seen and setup.writing.temperature > 0:
@@ -53,7 +62,7 @@ def noise_arms(base: str, subject: Subject, open: Open, setup: Setup, seen: Mapp
             asked = setup.asked(setup.reply_form)
             given = reread(subject, asked, seen["reply"].replies, setup.keep, setup.progress)
             written = {**seen, "reply": given}
-        for precision in PRECISIONS:
+        for precision in precisions:
             if precision != subject.identity.dtype:
                 arms.append(
                     _arm(precision, _variant(f"{base}@{precision}", open, setup, seen), written, setup)

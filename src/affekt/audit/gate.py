@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,7 +16,7 @@ from affekt.guards.action import Checked
 from affekt.guards.document import read_document
 from affekt.guards.misplaced import Misplaced, misplaced
 
-__all__ = ["DEFAULT", "Finding", "GatePolicy", "GateRule", "Verdict", "judge"]
+__all__ = ["DEFAULT", "Finding", "GatePolicy", "GateRule", "Verdict", "fits", "judge"]
 
 Floors = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -145,12 +145,43 @@ class Verdict:
         }
 
 
+def fits(
+    policy: GatePolicy, names: Collection[str], groups: Collection[str], views: Collection[str] = tuple(VIEWS)
+) -> None:
+    """Checks that every rule is about something that there is, which can be told before anything is measured.
+
+    Args:
+        policy: the rules.
+        names: of concepts, clusters and axes.
+        groups: of prompts.
+        views: places that are compared; by default all that there may be.
+
+    Raises:
+        PolicyError: naming the rule, what it asks for and the nearest right thing.
+    """
+    for rule in policy.rules:
+        for what, asked, known in (
+            ("concept", rule.of, names),
+            ("group", rule.groups, groups),
+            ("view", rule.views, views),
+        ):
+            for one in asked:
+                if one not in known:
+                    there = f" (there are: {', '.join(known)})" if what != "concept" else ""
+                    extra = f"; {VIEWS[one]} was not compared" if what == "view" and one in VIEWS else ""
+                    raise PolicyError(
+                        f"rule {rule.title!r}: unknown {what} {one!r}{closest(one, known)}{there}{extra}"
+                    )
+
+
 def judge(policy: GatePolicy, comparison: Comparison) -> Verdict:
     """Holds every rule against the comparison: a trespass is a shift that is called and beyond the limit.
 
     Raises:
         PolicyError: a rule names a concept, group or view that the comparison does not have.
     """
+    names = [quantity.name for quantity in comparison.quantities]
+    fits(policy, names, comparison.groups, comparison.views)
     return Verdict(policy, comparison, tuple(_find(rule, comparison) for rule in policy.rules))
 
 
@@ -165,21 +196,7 @@ def _find(rule: GateRule, comparison: Comparison) -> Finding:
 
 
 def _shifts(rule: GateRule, comparison: Comparison) -> Iterator[Shift]:
-    names = {quantity.name for quantity in comparison.quantities}
-    views = rule.views or comparison.views
-    for what, asked, known in (
-        ("concept", rule.of, names),
-        ("group", rule.groups, comparison.groups),
-        ("view", views, comparison.views),
-    ):
-        for one in asked:
-            if one not in known:
-                there = f" (there are: {', '.join(known)})" if what != "concept" else ""
-                extra = f"; {VIEWS[one]} was not compared" if what == "view" and one in VIEWS else ""
-                raise PolicyError(
-                    f"rule {rule.title!r}: unknown {what} {one!r}{closest(one, known)}{there}{extra}"
-                )
-    for view in views:
+    for view in rule.views or comparison.views:
         for group in rule.groups:
             for name in rule.of:
                 yield comparison.at(view, group, name)

@@ -20,10 +20,23 @@ from affekt.engines import Engine, Reply, Request, Sampling
 from affekt.errors import VectorsError
 from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
+from affekt.reading import Reading
 from affekt.vectors import tensorfile
 from affekt.vectors.collect import prompt_end
 
-__all__ = ["VIEWS", "Asked", "Keep", "Progress", "Seen", "Subject", "Writing", "ends", "replies", "reread"]
+__all__ = [
+    "VIEWS",
+    "Asked",
+    "Keep",
+    "Progress",
+    "Seen",
+    "Subject",
+    "Writing",
+    "ends",
+    "replies",
+    "reply_tokens",
+    "reread",
+]
 
 FORMAT = 1
 """Of what is kept; a file of another format is measured anew."""
@@ -65,6 +78,10 @@ class Subject:
     """Whether it has a chat template."""
     template: str = ""
     """The template itself, to tell whether two models share it."""
+    foundation: str = ""
+    """Hash of the weights that it stands on: an adapter's base's, or its own before they were rounded."""
+    trained_on: str | None = None
+    """The name of an adapter's base; None for a model that is no adapter."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +169,7 @@ def reread(
         subject,
         {"view": "given", **asdict(asked), "written": list(written)},
         lambda: Seen(
-            _collect(subject.engine, sources, asked.layers, _reply_tokens, stage, progress), tuple(written)
+            _collect(subject.engine, sources, asked.layers, reply_tokens, stage, progress), tuple(written)
         ),
     )
 
@@ -190,12 +207,12 @@ def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress 
     return Seen(residuals, tuple(reply.text for reply in ordered))
 
 
-def _reply_tokens(encoded: Encoded) -> Sequence[int]:
+def reply_tokens(whole: Encoded | Reading) -> Sequence[int]:
     """The assistant's words in a chat; in plain text, what follows `Assistant:`."""
-    if "text" not in encoded.roles:
-        return [i for i, role in enumerate(encoded.roles) if role == "assistant"]
-    start = encoded.text.rfind(ANSWER) + len(ANSWER)
-    return [i for i, (begin, end) in enumerate(encoded.spans) if begin >= start and end > begin]
+    if "text" not in whole.roles:
+        return [i for i, role in enumerate(whole.roles) if role == "assistant"]
+    start = whole.text.rfind(ANSWER) + len(ANSWER)
+    return [i for i, (begin, end) in enumerate(whole.spans) if begin >= start and end > begin]
 
 
 def _collect(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from affekt.audit import charts
-from affekt.audit.comparison import ALL, Comparison
+from affekt.audit.comparison import ALL, Comparison, Shift
 from affekt.audit.examples import Example
 from affekt.audit.measure import VIEWS
 from affekt.audit.wording import LIMITS, headline, meaning, ranked
@@ -82,18 +82,26 @@ def _view(one: Comparison, view: str) -> list[str]:
     heat = charts.clusters(one, view)
     if heat is not None:
         pieces.append(drawn(heat, "Mean shift of a cluster's emotions, in z of each layer."))
-    called = ranked(one, view)[:LISTED]
-    if called:
-        rows = [
-            (
-                *(s.name, f"{s.base:+.2f}", f"{s.tuned:+.2f}", f"{s.shift:+.2f}"),
-                *(f"{s.low:+.2f} to {s.high:+.2f}", f"{s.units:+.1f}" if s.floor else "–", f"{s.q:.2g}"),
-            )
-            for s in called
-        ]
-        heads = ("emotion", "base z", "tuned z", "shift", "95 %", "noise floors", "q")
-        pieces.append(table(heads, rows))
+    if called := ranked(one, view)[:LISTED]:
+        pieces.append(_called(one, called))
     return pieces
+
+
+def _called(one: Comparison, called: Sequence[Shift]) -> str:
+    heads = ["emotion", "base z", "tuned z", "shift", "95 %", "noise floors", "q"]
+    rows = [
+        [
+            *(s.name, f"{s.base:+.2f}", f"{s.tuned:+.2f}", f"{s.shift:+.2f}"),
+            *(f"{s.low:+.2f} to {s.high:+.2f}", f"{s.units:+.1f}" if s.floor else "–", f"{s.q:.2g}"),
+        ]
+        for s in called
+    ]
+    if one.directions is not None:
+        heads.append("cosine of its directions")
+        for row, s in zip(rows, called, strict=True):
+            own = one.directions.cosine.get(s.name)
+            row.append("–" if own is None else f"{own:.2f}")
+    return table(heads, rows)
 
 
 def _carriers(one: Comparison) -> str:
@@ -101,7 +109,17 @@ def _carriers(one: Comparison) -> str:
         (carrier.name, carrier.view, carrier.text, f"{carrier.difference:+.2f}", f"{carrier.share:.0%}")
         for carrier in one.carriers
     ]
-    return table(("emotion", "place", "prompt", "its shift", "of the whole"), rows, words=3)
+    prompts = table(("emotion", "place", "prompt", "its shift", "of the whole"), rows, words=3)
+    if not one.tokens:
+        return prompts
+    tokens = [
+        (token.name, f"… {token.before.strip()}", token.token, f"{token.base:+.2f}", f"{token.tuned:+.2f}")
+        for token in one.tokens
+    ]
+    return (
+        f"{prompts}<p>And the tokens, in the replies of the tuned model that are shown below, read by both "
+        f"models:</p>{table(('emotion', 'after', 'token', 'base z', 'tuned z'), tokens, words=3)}"
+    )
 
 
 def _examples(examples: Sequence[Example]) -> list[str]:

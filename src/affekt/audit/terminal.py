@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import shorten
+
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +17,12 @@ __all__ = ["render"]
 ROWS = 8
 """Rises and falls shown for each view."""
 
+CARRIED = 2
+"""Shifts of each view for which a prompt is named."""
+
+WIDTH = 70
+"""Characters of that prompt."""
+
 
 def render(comparison: Comparison, console: Console) -> None:
     """Headline, the farthest shifts of each view, clusters and axes, and what to know."""
@@ -22,7 +30,7 @@ def render(comparison: Comparison, console: Console) -> None:
     console.print(headline(comparison), highlight=False)
     for view in comparison.views:
         console.print(_table(comparison, view))
-    for line in (*meaning(comparison), *comparison.notes):
+    for line in (*_carried(comparison), *meaning(comparison), *comparison.notes):
         console.print(f"• {line}", highlight=False)
     console.print(f"[dim]{LIMITS}[/dim]", highlight=False)
 
@@ -50,6 +58,22 @@ def _table(comparison: Comparison, view: str) -> Table:
             table.add_row(*_row(one))
         table.add_section()
     return table
+
+
+def _carried(comparison: Comparison) -> list[str]:
+    """For the farthest called shifts of each view, the message that moved most."""
+    lines = []
+    for view in comparison.views:
+        called = {one.name for one in ranked(comparison, view)}
+        own = [one for one in comparison.carriers if one.view == view and one.name in called]
+        first = {one.name: one for one in reversed(own)}
+        shown = list(dict.fromkeys(one.name for one in own))[:CARRIED]
+        lines += [
+            f"{name} at {VIEWS[view]} is carried most by {first[name].prompt}: "
+            f"“{shorten(first[name].text, WIDTH, placeholder=' …')}” ({first[name].difference:+.2f})"
+            for name in shown
+        ]
+    return lines
 
 
 def _row(one: Shift) -> tuple[str, ...]:

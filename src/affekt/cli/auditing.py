@@ -12,6 +12,7 @@ from affekt.cli.session import open_model, progress_bar
 
 if TYPE_CHECKING:
     from affekt.audit import Comparison
+    from affekt.audit.gate import GatePolicy
     from affekt.audit.setup import Open
     from affekt.vectors import ConceptVectors
 
@@ -45,14 +46,24 @@ def audit(
     directions: bool,
     fresh: bool,
     dtype: str,
+    policy: GatePolicy | None = None,
 ) -> Iterator[Comparison]:
-    """A comparison for each tuned model, with a bar for each stage; measurements are kept in the cache."""
+    """A comparison for each tuned model, with a bar for each stage; measurements are kept in the cache.
+
+    A policy is held against the concepts and prompts before anything is measured.
+    """
     from affekt.audit import compare, load_prompts, shipped_prompts
+    from affekt.audit.comparison import ALL
+    from affekt.audit.gate import fits
     from affekt.audit.measure import Keep, Writing
+    from affekt.audit.quantities import quantities
     from affekt.models.cache import cache_folder
 
     asked = load_prompts(prompts) if prompts is not None else shipped_prompts()
     held = vectors_for(base, vectors)
+    if policy is not None:
+        groups = [*dict.fromkeys(prompt.group for prompt in asked), ALL]
+        fits(policy, [quantity.name for quantity in quantities(held.concepts)], groups)
     with progress_bar("prompts") as progress:
         yield from compare(
             opener(held, dtype),
@@ -91,11 +102,23 @@ def opener(vectors: ConceptVectors, dtype: str) -> Open:
     """What opens the models of an audit, each on an engine with the one set of vectors."""
     from affekt.audit.measure import Subject
     from affekt.engines import TransformersEngine
+    from affekt.models.adapter import base_of
+    from affekt.models.cache import cache_folder
+    from affekt.models.fingerprint import weights_sha256
+    from affekt.models.variant import split_variant
+    from affekt.models.weights import resolve
 
     def open(name: str) -> Subject:
         model = open_model(name, dtype)
-        template = model.tokenizer.chat_template
-        engine = TransformersEngine(model, vectors, sibling=True)
-        return Subject(engine, model.identity, bool(template), str(template or ""))
+        template = str(model.tokenizer.chat_template or "")
+        files = resolve(split_variant(name)[0])
+        return Subject(
+            TransformersEngine(model, vectors, sibling=True),
+            model.identity,
+            has_template=bool(template),
+            template=template,
+            foundation=weights_sha256(files.folder, cache_folder()),
+            trained_on=base_of(files.adapter) if files.adapter else None,
+        )
 
     return open

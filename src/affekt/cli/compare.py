@@ -57,12 +57,16 @@ def compare(
     ):
         render(one, console)
         found.append(one)
-    if page is not None:
-        from affekt.audit.examples import examples
-        from affekt.audit.page import page as drawn
+    if page is not None or json is not None:
+        from affekt.audit.examples import examples, with_tokens
 
         open = opener(vectors_for(base, vectors), dtype)
-        write_text(page, drawn(found, [examples(open, one) for one in found]))
+        shown = [examples(open, one) for one in found]
+        found = [with_tokens(one, each) for one, each in zip(found, shown, strict=True)]
+    if page is not None:
+        from affekt.audit.page import page as drawn
+
+        write_text(page, drawn(found, shown))
         typer.echo(f"report: {page}")
     if json is not None:
         write_text(json, "".join(f"{one.to_json()}\n" for one in found))

@@ -26,13 +26,17 @@ def gate(
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML.")] = None,
     json: Annotated[Path | None, typer.Option(help="Also write the verdict as JSON.")] = None,
     track: Annotated[
-        Path | None, typer.Option(help="A history of checkpoints, JSON Lines; the verdict is added to it.")
+        Path | None,
+        typer.Option(
+            help="A history of checkpoints, JSON Lines: the verdict is added to it, and the lines over "
+            "training are drawn beside it, as .html."
+        ),
     ] = None,
     step: Annotated[
         float | None, typer.Option(help="Where in training the checkpoint stands; by default the next place.")
     ] = None,
     chart: Annotated[
-        Path | None, typer.Option(help="With --track: the lines over training as an HTML page.")
+        Path | None, typer.Option(help="With --track: where the lines are drawn instead.")
     ] = None,
     vectors: Vectors = None,
     prompts: Prompts = None,
@@ -61,6 +65,9 @@ def gate(
     rules = DEFAULT if policy is None else GatePolicy.load(policy)
     if chart is not None and track is None:
         raise PolicyError("--chart draws a history; name its file with --track")
+    drawn = chart or (track.with_suffix(".html") if track is not None else None)
+    if track is not None and drawn == track:
+        raise PolicyError(f"--track {track} keeps lines of JSON and would be drawn over; name it .jsonl")
     before = read_history(track) if track is not None else []
     [comparison] = audit(
         base,
@@ -74,6 +81,7 @@ def gate(
         directions=False,
         fresh=fresh,
         dtype=dtype,
+        policy=rules,
     )
     verdict = judge(rules, comparison)
     for finding in verdict.findings:
@@ -87,7 +95,8 @@ def gate(
         write_text(json, dumps(verdict.to_dict(), allow_nan=False, indent=2) + "\n")
     if track is not None:
         whole = append(track, before, entry(verdict, step, before))
-        if chart is not None:
-            write_text(chart, lines(whole))
+        assert drawn is not None
+        write_text(drawn, lines(whole))
+        typer.echo(f"history: {len(whole)} checkpoints, {drawn}")
     if verdict.word == "fail":
         raise typer.Exit(FAILED)
