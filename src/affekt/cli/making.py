@@ -54,7 +54,7 @@ def set_dial(model: Model, vectors: ConceptVectors, file: Path, measured: int) -
     from affekt.quality import calibrate_dial
     from affekt.vectors import save_vectors
 
-    with progress_bar() as progress:
+    with progress_bar("steps") as progress:
         dialled = calibrate_dial(
             TransformersEngine(model, vectors), vectors, measured=measured, progress=progress
         )
