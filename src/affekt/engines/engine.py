@@ -8,11 +8,13 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, device
+from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
 from affekt.engines.watch import Watcher
 from affekt.errors import PromptError
+from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
 from affekt.steering.bias import Bias
@@ -22,6 +24,7 @@ __all__ = [
     "Collected",
     "Engine",
     "FinishReason",
+    "Opened",
     "Reply",
     "Request",
     "Sampling",
@@ -180,6 +183,27 @@ class Collected:
     picked."""
     tokens: int
     """How many tokens were picked."""
+
+
+@runtime_checkable
+class Opened(Protocol):
+    """What all engines know of the model they run; its network may be in another process."""
+
+    @property
+    def identity(self) -> Identity:
+        """Name, hash, dtype and shape."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+
+    @property
+    def context(self) -> int:
+        """The longest sequence it takes, in tokens."""
+
+    @property
+    def device(self) -> device:
+        """Where vectors for it are made ready."""
 
 
 @runtime_checkable

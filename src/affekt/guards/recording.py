@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from affekt.concepts.source import Source
-from affekt.engines.engine import Engine, Reply, Request, Sampling
+from affekt.engines.engine import Engine, Opened, Reply, Request, Sampling
 from affekt.errors import CalibrationError
 from affekt.guards.calibration import vectors_hash
 from affekt.guards.conformal import Groups
 from affekt.guards.ledger import Ledger
 from affekt.guards.monitor import Monitor
 from affekt.guards.recorder import Recorder
-from affekt.models.model import Model
 from affekt.vectors.conceptvectors import ConceptVectors
 
 __all__ = ["Progress", "ReadingEngine", "prompts", "record", "traffic_hash"]
@@ -31,7 +30,7 @@ class ReadingEngine(Engine, Protocol):
     """An engine that says what it reads with."""
 
     @property
-    def model(self) -> Model:
+    def model(self) -> Opened:
         """The opened model."""
 
     @property

@@ -21,7 +21,7 @@ from affekt.models.selfcheck import self_check
 from affekt.models.variant import DTYPES, round_weights, split_variant, variant_sha256
 from affekt.models.weights import Weights, resolve
 
-__all__ = ["load"]
+__all__ = ["load", "tokenizer_of"]
 
 UNLIMITED = 1 << 30
 """Context of a network without position limit."""
@@ -62,7 +62,7 @@ def load(
         network = adapted(network, weights.adapter)
         sha256 = adapter_sha256(sha256, weights.adapter)
     round_weights(network, variant)
-    tokenizer = _tokenizer(weights)
+    tokenizer = tokenizer_of(weights)
     with quiet():
         layers = find(network)
     width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
@@ -96,7 +96,8 @@ def _network(weights: Weights, dtype: torch.dtype, device: torch.device | str) -
     return cast(PreTrainedModel, network.train(False))
 
 
-def _tokenizer(weights: Weights) -> PreTrainedTokenizerBase:
+def tokenizer_of(weights: Weights) -> PreTrainedTokenizerBase:
+    """A model's tokenizer, or its adapter's own; ModelError for one that knows no spans."""
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(

@@ -13,12 +13,12 @@ from torch import Tensor
 from affekt.errors import BiasError
 from affekt.models.prompt import Encoded
 from affekt.steering.bias import Bias
-from affekt.steering.schedule import Schedule, reply_role, schedule
+from affekt.steering.plan import Plan, plan
+from affekt.steering.schedule import Schedule
 from affekt.steering.term import Term
 from affekt.vectors.conceptvectors import ConceptVectors, unit
-from affekt.vectors.readout import POSITIONS, position_of
 
-__all__ = ["Hold", "Program", "Push", "compile"]
+__all__ = ["Hold", "Program", "Push", "build", "compile"]
 
 MIN_COSINE = 1e-3
 """Least cosine between read-out and steering direction at which `set` and `clamp` make sense."""
@@ -114,14 +114,20 @@ def compile(
     Raises:
         BiasError: for a place that this prompt has not, or a read-out that does not see its own direction.
     """
+    return build(plan(bias, prompt), vectors, device)
+
+
+def build(plan: Plan, vectors: ConceptVectors, device: torch.device | str = "cpu") -> Program:
+    """A plan with its vectors; see `compile`. The program's schedules are the plan's, in their order.
+
+    Raises:
+        BiasError: for a read-out that does not see its own direction.
+        UnknownConcept, VectorsError: for a concept or layer that the vectors do not hold.
+    """
     there = torch.device(device)
-    schedules: dict[Schedule, int] = {}
     pushes: dict[int, dict[int, Tensor]] = {}
     holds: dict[int, list[Hold]] = {}
-    for term in bias.terms:
-        if term.is_zero:
-            continue
-        own = schedules.setdefault(schedule(term, prompt), len(schedules))
+    for term, own in zip(plan.terms, plan.places, strict=True):
         for layer in term.layers:
             direction = _direction(term, vectors, layer)
             if term.constrains:
@@ -132,14 +138,14 @@ def compile(
                 length = dose * float(vectors.norms[vectors.place(layer)])
                 sums[own] = sums.get(own, torch.zeros_like(direction)) + length * direction
     return Program(
-        schedules=tuple(schedules),
+        schedules=plan.schedules,
         pushes={
             layer: tuple(Push(own, vector.to(there)) for own, vector in sums.items())
             for layer, sums in pushes.items()
         },
         holds={layer: tuple(own) for layer, own in holds.items()},
-        kinds=tuple(POSITIONS.index(position_of(role)) for role in prompt.roles),
-        reply_kind=POSITIONS.index(position_of(reply_role(prompt))),
+        kinds=plan.kinds,
+        reply_kind=plan.reply_kind,
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from affekt.engines.desk import Desk
 from affekt.engines.engine import Request
-from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.probe import Probe
 from affekt.engines.transformers.ready import columns_of, encoded_of, parsed, program_of
 from affekt.errors import PolicyError, PromptError
@@ -47,7 +47,7 @@ class Entry:
         return guard.rewind if guard is not None and guard.rewind > 0 else None
 
 
-def ready(core: Core, request: Request, id: str) -> Entry:
+def ready(core: Desk, request: Request, id: str) -> Entry:
     """Checks and encodes a request; raises PromptError, BiasError, UnknownConcept, VectorsError,
     PolicyError."""
     prompt = encoded_of(core.model, request.source, True, request.tools)

@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from affekt.concepts.source import Source
-from affekt.engines.engine import BiasLike
+from affekt.engines.engine import BiasLike, Opened
 from affekt.errors import PromptError, UnknownConcept, VectorsError
-from affekt.models.model import Model
 from affekt.models.prompt import Encoded, encode
 from affekt.steering.bias import Bias, parse
 from affekt.steering.program import Program, compile
@@ -19,7 +18,7 @@ __all__ = ["biases_of", "columns_of", "encoded_of", "names_of", "parsed", "progr
 
 
 def encoded_of(
-    model: Model,
+    model: Opened,
     source: Source | Encoded,
     generation_prompt: bool = False,
     tools: Sequence[Mapping[str, Any]] | None = None,
@@ -41,7 +40,7 @@ def parsed(bias: BiasLike, vectors: ConceptVectors | None) -> Bias:
     return parse(bias, _required(vectors)) if len(bias) else Bias()
 
 
-def program_of(bias: Bias, vectors: ConceptVectors | None, prompt: Encoded, model: Model) -> Program | None:
+def program_of(bias: Bias, vectors: ConceptVectors | None, prompt: Encoded, model: Opened) -> Program | None:
     """A bias for one prompt; None where it changes nothing."""
     if bias.is_zero:
         return None
@@ -75,7 +74,7 @@ def columns_of(names: Sequence[str] | Literal["all"] | None, vectors: ConceptVec
     return tuple(dict.fromkeys(places[name] for name in names))
 
 
-def names_of(model: Model, whole: Encoded) -> list[str]:
+def names_of(model: Opened, whole: Encoded) -> list[str]:
     """Each token as written; one that stands for no character, by its name in the vocabulary."""
     bare = [id for id, (start, end) in zip(whole.ids, whole.spans, strict=True) if start == end]
     names = dict(zip(bare, model.tokenizer.convert_ids_to_tokens(bare), strict=True))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from affekt.engines.desk import Desk
 from affekt.engines.engine import FinishReason, Reply
-from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import names_of
 from affekt.engines.transformers.wording import Wording
@@ -20,7 +20,7 @@ __all__ = ["reply"]
 
 
 def reply(
-    core: Core,
+    core: Desk,
     entry: Entry,
     choice: int,
     wording: Wording,
@@ -73,7 +73,7 @@ def reply(
 
 
 def _reading(
-    core: Core, entry: Entry, whole: Encoded, scalars: Float[np.ndarray, "tokens scalars"] | None
+    core: Desk, entry: Entry, whole: Encoded, scalars: Float[np.ndarray, "tokens scalars"] | None
 ) -> Reading | None:
     if scalars is None or entry.probe is None or entry.columns is None:
         return None

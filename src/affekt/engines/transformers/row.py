@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Float
 
+from affekt.engines.desk import Desk
 from affekt.engines.engine import BiasLike, FinishReason, Reply, Token, TopToken
-from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import parsed, program_of
 from affekt.engines.transformers.reply import reply
@@ -32,7 +32,7 @@ class Row:
     So a row that is read or guarded shows each token one forward later than one that is not, and its last
     token takes a forward by itself."""
 
-    def __init__(self, core: Core, entry: Entry, choice: int) -> None:
+    def __init__(self, core: Desk, entry: Entry, choice: int) -> None:
         self._core, self.entry, self.choice = core, entry, choice
         sampling, guard, prompt = entry.request.sampling, entry.request.guard, entry.prompt
         self.chooser = Chooser(sampling, choice)

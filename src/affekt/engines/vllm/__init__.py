@@ -1,0 +1,5 @@
+"""The engine that runs a model in vLLM; vLLM itself is imported when one is opened."""
+
+from affekt.engines.vllm.engine import VLLMEngine
+
+__all__ = ["VLLMEngine"]

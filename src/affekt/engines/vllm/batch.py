@@ -1,0 +1,113 @@
+"""Requests being answered by vLLM; see `affekt.server.runner.OpenBatch`."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.transformers.entry import ready
+from affekt.engines.vllm.draft import Draft, Prompt
+from affekt.engines.vllm.driver import Driver
+from affekt.engines.vllm.front import Front
+from affekt.errors import AffektError, PromptError
+
+__all__ = ["Batch"]
+
+
+class Batch:
+    """Requests come and go while others are being answered. One thread steps it; vLLM does the batching."""
+
+    def __init__(self, front: Front, driver: Driver) -> None:
+        self._front, self._driver = front, driver
+        self._drafts: list[Draft] = []
+        self._live: dict[str, int] = {}
+        self._out: list[Token | Reply] = []
+        self._cancelled: deque[str] = deque()
+        self._count = 0
+        self._closed = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step has anything to do."""
+        return bool(self._drafts)
+
+    def add(self, request: Request) -> str:
+        """Takes a request in, and hands it to vLLM.
+
+        Returns:
+            Its id, which its tokens and replies bear.
+
+        Raises:
+            PromptError: for a prompt that is empty or too long, or an id that is in use.
+            BiasError, UnknownConcept, VectorsError: for what these vectors cannot do.
+            ModelError: vLLM has died.
+        """
+        if self._closed:
+            raise AffektError("the batch is closed; open another")
+        id = request.id if request.id is not None else str(self._count)
+        if id in self._live:
+            raise PromptError(f"two requests of the id {id!r} at once")
+        entry = ready(self._front, request, id)
+        self._count += 1
+        prompt = Prompt()
+        drafts = [Draft(self._front, self._driver, entry, choice, prompt) for choice in range(request.n)]
+        self._live[id] = len(drafts)
+        self._drafts += drafts
+        return id
+
+    def cancel(self, id: str) -> None:
+        """Ends a request's replies where they are, at the next step; one that is over already stays so."""
+        if id in self._live:
+            self._cancelled.append(id)
+
+    def step(self) -> list[Token | Reply]:
+        """Goes on by a step of vLLM.
+
+        Returns:
+            The tokens and replies that may be shown now, in order.
+
+        Raises:
+            ModelError: vLLM or one of its workers has died.
+            ReadingError: a reading did not come.
+        """
+        try:
+            self._cancel()
+            if self._drafts:
+                self._driver.pump()
+            for draft in self._drafts:
+                draft.advance(self._out)
+            self._leave()
+        except BaseException:
+            self.close()
+            raise
+        out, self._out = self._out, []
+        return out
+
+    def rescued(self) -> list[Reply]:
+        """Replies that were finished when a step failed, and that it did not return."""
+        out, self._out = self._out, []
+        return [piece for piece in out if isinstance(piece, Reply)]
+
+    def close(self) -> None:
+        """Ends every request; no reply comes of them any more."""
+        self._closed = True
+        drafts, self._drafts = self._drafts, []
+        self._live.clear()
+        for draft in drafts:
+            draft.drop()
+
+    def _cancel(self) -> None:
+        while self._cancelled:
+            id = self._cancelled.popleft()
+            for draft in self._drafts:
+                if draft.row.entry.id == id and not draft.over:
+                    draft.cancel(self._out)
+        self._leave()
+
+    def _leave(self) -> None:
+        for draft in [draft for draft in self._drafts if draft.over]:
+            self._drafts.remove(draft)
+            id = draft.row.entry.id
+            self._live[id] -= 1
+            if not self._live[id]:
+                del self._live[id]

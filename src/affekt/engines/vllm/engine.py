@@ -1,0 +1,192 @@
+"""The engine that runs a model in vLLM: many requests at once, on one machine or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from affekt.concepts.source import Source
+from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
+from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed
+from affekt.engines.vllm import verbs
+from affekt.engines.vllm.batch import Batch
+from affekt.engines.vllm.check import check
+from affekt.engines.vllm.front import Front
+from affekt.engines.vllm.opening import Settings, open_driver
+from affekt.engines.vllm.served import Served, served
+from affekt.errors import AffektError, PromptError
+from affekt.models.prompt import Encoded
+from affekt.reading.reading import Reading
+from affekt.vectors.conceptvectors import ConceptVectors
+
+__all__ = ["VLLMEngine"]
+
+
+class VLLMEngine:
+    """Runs a model by vLLM; the same verbs as the transformers engine, and the same numbers to rounding.
+
+    Several threads may use one engine. An engine whose vLLM has died opens it again when it is next used."""
+
+    def __init__(
+        self,
+        model: str | Served,
+        vectors: ConceptVectors | None = None,
+        *,
+        sibling: bool = False,
+        dtype: str = "auto",
+        context: int | None = None,
+        batch_size: int = 16,
+        in_process: bool = False,
+        selfcheck: bool = True,
+        **options: Any,
+    ) -> None:
+        """Opens vLLM and checks that it can be read and steered.
+
+        Args:
+            model: a name as `load` takes it, or what `served` gives.
+            vectors: concept vectors; only what neither reads nor steers does without.
+            sibling: allow vectors of another model of the same shape.
+            dtype: as `load` takes it.
+            context: a shorter context than the model's own, which saves memory.
+            batch_size: most replies written at once.
+            in_process: run the model in this process: quicker to open, but a crash takes this process along.
+            selfcheck: whether the self-check runs; without it, wrong readings may go unseen.
+            options: further arguments of vLLM, such as `tensor_parallel_size` or `quantization`.
+
+        Raises:
+            ModelError: vLLM is not installed, is another version, or cannot open the model.
+            SelfCheckError: for a model whose residual stream is not where it must be.
+            VectorsError: for vectors of another model.
+        """
+        self.model = model if isinstance(model, Served) else served(model, dtype, context)
+        if vectors is not None:
+            vectors.require(self.model.identity, sibling)
+        self.vectors = vectors
+        self._front = Front(self.model, vectors)
+        self._settings = Settings(batch_size, in_process, options)
+        self._selfcheck = selfcheck
+        self._driver = open_driver(self.model, vectors, self._settings)
+        self._checked()
+
+    @property
+    def joins(self) -> bool:
+        """Whether a request may join others that are running; vLLM always lets it."""
+        return True
+
+    def collect(
+        self,
+        sources: Sequence[Source | Encoded],
+        layers: Sequence[int],
+        pick: Callable[[Encoded], Sequence[int]],
+        mean: bool = True,
+    ) -> Iterator[Collected]:
+        """Residuals after each of `layers` at the tokens that `pick` chooses, sources in any order.
+
+        Raises:
+            PromptError: for a source that is empty or longer than the context; says which one.
+            IndexError: for a layer that the model has not.
+        """
+        return verbs.collect(self._front, self._alive(), sources, layers, pick, mean)
+
+    def read(
+        self,
+        sources: Sequence[Source | Encoded],
+        concepts: Sequence[str] | None = None,
+        layer: int | None = None,
+        bias: BiasLike = None,
+        *,
+        generation_prompt: bool = False,
+    ) -> list[Reading]:
+        """Every token of every source, read out under a bias; see `TransformersEngine.read`."""
+        vectors = self._front.required("reading")
+        columns = columns_of(concepts, vectors)
+        texts = [encoded_of(self.model, source, generation_prompt) for source in sources]
+        return verbs.read(self._front, self._alive(), texts, parsed(bias, vectors), layer, columns)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Token | Reply]:
+        """Tokens of all requests as they come, and a `Reply` at the end of each reply.
+
+        Every request is checked before the first is answered. Closing the iterator ends everything.
+
+        Raises:
+            PromptError, BiasError, UnknownConcept, VectorsError: for a request that is wrong.
+            ModelError: vLLM has died.
+        """
+        batch = self.open_batch()
+        try:
+            for request in requests:
+                batch.add(request)
+        except BaseException:
+            batch.close()
+            raise
+        return _written(batch)
+
+    def score(
+        self,
+        prompts: Sequence[Source | Encoded],
+        continuations: Sequence[str | Sequence[int]],
+        bias: BiasLike | Sequence[BiasLike] = None,
+    ) -> list[Float[np.ndarray, " tokens"]]:
+        """Natural log-probability of each token of each continuation; see `TransformersEngine.score`."""
+        if len(prompts) != len(continuations):
+            raise PromptError(f"{len(continuations)} continuations for {len(prompts)} prompts")
+        biases = biases_of(bias, len(prompts), self.vectors)
+        encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
+        return verbs.score(self._front, self._alive(), encoded, continuations, biases)
+
+    def next_token(
+        self,
+        prompts: Sequence[Source | Encoded],
+        bias: BiasLike | Sequence[BiasLike] = None,
+        ids: Sequence[int] | None = None,
+    ) -> Float[np.ndarray, "prompts tokens"]:
+        """Natural log-probabilities of the token after each prompt; see `TransformersEngine.next_token`."""
+        biases = biases_of(bias, len(prompts), self.vectors)
+        encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
+        driver = self._alive()
+        vocabulary = int(driver.config.model_config.get_vocab_size())
+        return verbs.next_token(self._front, driver, encoded, biases, ids, vocabulary)
+
+    def open_batch(self) -> Batch:
+        """A batch that requests are added to and cancelled in while it runs, for a server."""
+        return Batch(self._front, self._alive())
+
+    def state(self) -> list[dict[str, Any]]:
+        """What each worker has found: its decoder layers, whether their residual is in two parts."""
+        found: list[dict[str, Any]] = self._alive().call("affekt_state")
+        return found
+
+    def close(self) -> None:
+        """Ends vLLM and its processes."""
+        self._driver.close()
+
+    def _alive(self) -> Any:
+        if self._driver.broken:
+            self._driver.close()
+            self._driver = open_driver(self.model, self.vectors, self._settings)
+            self._checked()
+        return self._driver
+
+    def _checked(self) -> None:
+        try:
+            if self._selfcheck:
+                check(self.model, self._driver)
+        except AffektError:
+            self._driver.close()
+            raise
+
+
+def _written(batch: Batch) -> Iterator[Token | Reply]:
+    try:
+        while batch.busy:
+            try:
+                shown = batch.step()
+            except KeyboardInterrupt:
+                yield from batch.rescued()
+                raise
+            yield from shown
+    finally:
+        batch.close()

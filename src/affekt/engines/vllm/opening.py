@@ -1,0 +1,120 @@
+"""Opening vLLM with Affekt's worker, vectors and channel."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.driver import Driver
+from affekt.engines.vllm.served import Served
+from affekt.engines.vllm.versions import check_version, installed
+from affekt.engines.vllm.worker import CONFIG
+from affekt.errors import AffektError, ModelError
+from affekt.models.fingerprint import file_sha256
+from affekt.vectors.conceptvectors import ConceptVectors
+
+__all__ = ["Settings", "open_driver"]
+
+CPU_CACHE = 1 << 30
+"""Bytes of the KV cache on a CPU, where vLLM would take most of the memory."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How vLLM is opened."""
+
+    batch_size: int
+    """Most rows at once."""
+    in_process: bool
+    """Whether it runs in this process."""
+    options: Mapping[str, Any]
+    """Further arguments of vLLM."""
+
+
+def open_driver(model: Served, vectors: ConceptVectors | None, settings: Settings) -> Driver:
+    """Opens vLLM.
+
+    Raises:
+        ModelError: it is not installed, is another version, or cannot open the model.
+    """
+    check_version(installed())
+    own = {"enforce_eager", "worker_cls", "additional_config"} & set(settings.options)
+    if own:
+        raise ModelError(f"{', '.join(sorted(own))} is Affekt's to set; leave it out")
+    with _environment(settings.in_process):
+        from vllm.engine.arg_utils import EngineArgs
+        from vllm.platforms import current_platform
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        cpu = current_platform.is_cpu()
+        kind = "cpu_worker.CPUWorker" if cpu else "gpu_worker.GPUWorker"
+        inbox = Inbox(settings.options.get("affekt_channel"))
+        with tempfile.TemporaryDirectory(prefix="affekt-") as folder:
+            file = _saved(vectors, Path(folder))
+            told = {"vectors": None if file is None else str(file), "channel": inbox.address}
+            defaults: dict[str, Any] = {
+                "model": str(model.folder),
+                "dtype": model.identity.dtype,
+                "max_model_len": model.context + 1,
+                "max_num_seqs": settings.batch_size,
+                "max_logprobs": -1,
+                "generation_config": "vllm",
+                "disable_log_stats": True,
+            }
+            if cpu:
+                defaults["kv_cache_memory_bytes"] = CPU_CACHE
+            chosen = {key: value for key, value in settings.options.items() if key != "affekt_channel"}
+            try:
+                arguments = EngineArgs(
+                    **{**defaults, **chosen},
+                    enforce_eager=True,
+                    worker_cls=f"affekt.engines.vllm.{kind}",
+                    additional_config={CONFIG: told},
+                )
+                engine = LLMEngine.from_engine_args(arguments)
+            except AffektError:
+                inbox.close()
+                raise
+            except Exception as error:
+                inbox.close()
+                raise ModelError(f"vLLM cannot open {model.identity.name}: {_cause(error)}") from error
+            return Driver(engine, inbox, "" if file is None else file_sha256(file))
+
+
+def _saved(vectors: ConceptVectors | None, folder: Path) -> Path | None:
+    """The vectors as a file that the workers read while they load."""
+    return None if vectors is None else vectors.save(folder / "vectors.safetensors")
+
+
+@contextmanager
+def _environment(in_process: bool) -> Iterator[None]:
+    """What vLLM takes from the environment only, for as long as it opens."""
+    wanted = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process else "1",
+        "VLLM_USE_V2_MODEL_RUNNER": "0",
+        "VLLM_LOGGING_LEVEL": os.environ.get("VLLM_LOGGING_LEVEL", "ERROR"),
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _cause(error: BaseException) -> str:
+    """The first line of what was at the bottom of it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
