@@ -91,7 +91,7 @@ def _told(term: Term) -> dict[str, Any]:
 
 
 def _heard(told: Mapping[str, Any]) -> Term:
-    numbers = {name: float(told[name]) for name in NUMBERS if name in told}
+    numbers: dict[str, Any] = {name: float(told[name]) for name in NUMBERS if name in told}
     mode: Mode = next(mode for mode in get_args(Mode) if mode == told["mode"])
     layers = tuple(int(layer) for layer in told["layers"])
     return replace(Term(str(told["concept"]), mode, layers, share=bool(told["share"])), **numbers)
