@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
-from affekt.server import Service, Settings, create_app
+from affekt.server import Service, Serving, Settings
 from tests.engines.small import engine
 
 __all__ = ["Running", "running"]
@@ -38,8 +37,7 @@ def running(
 ) -> Iterator[Running]:
     database = database or f"sqlite:///{folder / 'trail.sqlite'}"
     service = Service.of(engine(), settings, database=database, **options)
-    config = uvicorn.Config(create_app(service), port=0, log_level="error", timeout_graceful_shutdown=5)
-    server = uvicorn.Server(config)
+    server = Serving(service, port=0)
     thread = threading.Thread(target=server.run)
     thread.start()
     until = time.monotonic() + 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,39 @@ def test_a_key_caps_or_forbids_the_dial(keyed: tuple[Running, Keys]) -> None:
         got = server.http.post("/v1/chat/completions", json=body, headers=bearer(key))
         assert got.status_code == status, got.text
     assert server.http.get("/v1/emotions", headers=bearer(some)).json()["max_dial"] == 0.3
+
+
+@pytest.mark.parametrize(
+    "bias",
+    [
+        {"calm": [0.3, 0.3]},
+        {"calm": [{"dial": 0.9}]},
+        {"calm": [0.1, {"dial": -0.5}]},
+        {"calm": {"dial": 0.9}},
+        {"calm": {"dose": 0.01}},
+        {"calm": [{"dose": 0.01}]},
+        {"calm": {"mode": "ablate"}},
+        {"angry": [{"mode": "set", "value": 50}]},
+        {"calm": float("inf")},
+    ],
+)
+def test_no_form_of_a_bias_gets_around_a_keys_cap(tmp_path: Path, bias: dict[str, object]) -> None:
+    database = f"sqlite:///{tmp_path / 'keys.sqlite'}"
+    opened = Database(database)
+    opened.migrate()
+    capped, free = Keys(opened).add("capped", Limits(max_dial=0.4)), Keys(opened).add("free")
+    opened.close()
+    body = {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "emotion_bias": bias}
+    content = json.dumps(body).encode()
+    with running(tmp_path, Settings(raw_doses=True), database=database) as here:
+
+        def post(key: str) -> int:
+            headers = {**bearer(key), "Content-Type": "application/json"}
+            return here.http.post("/v1/chat/completions", content=content, headers=headers).status_code
+
+        assert post(capped) in (400, 403)
+        if bias != {"calm": float("inf")}:
+            assert post(free) == 200
 
 
 def test_rates_are_per_key_and_pass(tmp_path: Path) -> None:

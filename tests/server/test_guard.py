@@ -6,8 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 
+from affekt.server.store import Database, Keys
 from tests.server.running import Running, running
 
 REFUSAL = "I would rather not go on."
@@ -93,9 +95,58 @@ def test_moderations_and_the_guardrail_agree_with_the_policy(guarded: Running, f
         body = {"texts": ["He was angry"], "input_type": "request"}
         got = guarded.http.post("/beta/litellm_basic_guardrail_api", json=body).json()
         assert got["action"] == action
-    assert guarded.http.post("/beta/litellm_basic_guardrail_api", json={"texts": []}).json() == {
-        "action": "NONE"
+    for nothing in ({"texts": []}, {"texts": None}, {"texts": ["", " "]}, {}):
+        got = guarded.http.post("/beta/litellm_basic_guardrail_api", json=nothing)
+        assert got.json() == {"action": "NONE"}
+
+
+def test_moderations_as_the_official_client_sees_them(guarded: Running, file: Path) -> None:
+    file.write_text(policy(-1000))
+    assert guarded.service.floor.reload()
+    client = openai.OpenAI(base_url=guarded.url + "/v1", api_key="none", max_retries=0)
+    got = client.moderations.create(input=["He was angry", "She is calm"], model="tiny-llama")
+    assert got.id.startswith("modr-") and got.model == "tiny-llama" and len(got.results) == 2
+    for result in got.results:
+        assert result.flagged is True and result.categories.model_extra == {"alarm": True}
+        assert 0.5 < result.category_scores.model_extra["alarm"] <= 1
+    parts = [{"type": "text", "text": "He was"}, {"type": "text", "text": "angry"}]
+    assert len(client.moderations.create(input=parts).results) == 1
+    image = [{"type": "image_url", "image_url": {"url": "https://example.org/x.png"}}]
+    with pytest.raises(openai.BadRequestError):
+        client.moderations.create(input=image)
+
+
+def test_litellm_sends_its_key_as_x_api_key(tmp_path: Path, file: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'trail.sqlite'}")
+    database.migrate()
+    secret = Keys(database).add("litellm")
+    database.close()
+    # What LiteLLM 1.108 sends for a chat, with what it leaves empty.
+    body = {
+        "input_type": "request",
+        "litellm_call_id": "c2b1",
+        "litellm_trace_id": None,
+        "structured_messages": [{"role": "user", "content": "He was angry"}],
+        "images": None,
+        "tools": None,
+        "texts": ["He was angry"],
+        "request_data": {"user_api_key_alias": "team"},
+        "request_headers": {"user-agent": "[present]"},
+        "additional_provider_specific_params": {},
+        "tool_calls": None,
+        "model": "tiny-llama",
     }
+    file.write_text(policy(-1000))
+    with running(tmp_path, policy=file) as here:
+
+        def post(path: str, **headers: str) -> int:
+            return here.http.post(path, json=body, headers=headers).status_code
+
+        assert post("/beta/litellm_basic_guardrail_api") == 401
+        assert post("/beta/litellm_basic_guardrail_api", **{"x-api-key": "ak-wrong"}) == 401
+        assert post("/v1/moderations", **{"x-api-key": secret}) == 401
+        got = here.http.post("/beta/litellm_basic_guardrail_api", json=body, headers={"x-api-key": secret})
+        assert got.json()["action"] == "BLOCKED" and "alarm: z" in got.json()["blocked_reason"]
 
 
 def test_events_are_counted_and_streamed(guarded: Running, file: Path) -> None:

@@ -3,48 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import pwd
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from glob import glob
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from affekt.server.store import Database, Filter, Keys, Limits, StoreError, Summary, Trail
-
-BINARIES = sorted(glob("/usr/lib/postgresql/*/bin"))
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    if not BINARIES:
-        pytest.skip("PostgreSQL is not installed")
-    folder = Path(tempfile.mkdtemp(prefix="affekt-pg"))
-    data = folder / "data"
-    as_user: list[str] = []
-    if os.getuid() == 0:
-        os.chown(folder, pwd.getpwnam("postgres").pw_uid, -1)
-        as_user = ["runuser", "-u", "postgres", "--"]
-    run = [*as_user, f"{BINARIES[-1]}/initdb", "-D", str(data), "-U", "affekt", "-A", "trust", "-N"]
-    subprocess.run(run, check=True, capture_output=True)
-    # Only a socket in a folder of its own: nothing listens on a port that another run might use.
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}'"
-    control = [*as_user, f"{BINARIES[-1]}/pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log")]
-    subprocess.run([*control, "-o", options, "start"], check=True, capture_output=True)
-    try:
-        yield f"postgresql://affekt@/postgres?host={folder}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], check=False, capture_output=True)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -53,16 +23,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         opened = Database(f"sqlite:///{tmp_path / 'trail.sqlite'}")
     else:
         opened = Database(request.getfixturevalue("postgres"))
-        with opened.session() as session:
-            session.execute(text("DROP SCHEMA public CASCADE"))
-            session.execute(text("CREATE SCHEMA public"))
     opened.migrate()
     yield opened
     opened.close()
 
 
-def summary(request: str = "r1", choice: int = 0, **fields: object) -> Summary:
-    return Summary(request, choice, "tiny", None, 3, 4, "stop", **fields)
+def summary(request: str = "r1", choice: int = 0, key: str | None = None, **fields: object) -> Summary:
+    return Summary(request, choice, "tiny", key, 3, 4, "stop", **fields)
 
 
 def event(monitor: str = "alarm", value: float | None = 2.0, **fields: object) -> dict[str, object]:
@@ -77,7 +44,9 @@ def event(monitor: str = "alarm", value: float | None = 2.0, **fields: object) -
         "direction": "above",
         "action": "flag",
         "followed": "flagged",
-        "values": {"desperate": value},
+        "values": {monitor: value},
+        "concepts": ("desperate",),
+        "heat": {"first": 1, "z": [0.5, value], "text": ["Oh", " no"]},
         **fields,
     }
 
@@ -91,6 +60,9 @@ def test_a_reply_is_there_once_with_its_events(database: Database) -> None:
     assert one["prompt"] == "Hi" and one["reply"] == "Ho" and one["bias"] == {"calm": 0.5}
     assert two["choice"] == 1
     assert [row["value"] for row in trail.events()] == [2.0]
+    [told] = trail.record(summary("r2", key="team"), [event()])
+    assert told in list(trail.events()) and told["key"] == "team" and told["concepts"] == ["desperate"]
+    assert trail.record(summary("r2", key="team"), [event()]) == []
 
 
 def test_text_is_kept_hashed_or_dropped(database: Database) -> None:
@@ -101,6 +73,8 @@ def test_text_is_kept_hashed_or_dropped(database: Database) -> None:
         [tripped] = trail.events(Filter(request=mode))
         assert (row["prompt"] is None) if seen is None else row["prompt"].startswith(seen)
         assert ("secret" in str(row) + str(tripped)) == (mode == "keep")
+        heat = tripped["heat"]
+        assert heat["z"] == [0.5, 2.0] and heat["text"] == (["Oh", " no"] if mode == "keep" else None)
 
 
 def test_filters(database: Database) -> None:
@@ -120,9 +94,16 @@ def test_filters(database: Database) -> None:
     assert values(since=start + timedelta(days=10)) == [10, 11]
     assert values(until=start + timedelta(days=2)) == [0, 1]
     assert values(concept="desperate", limit=3) == [9, 10, 11] and values(concept="calm") == []
+    assert values(concept="fear", limit=2) == [9, 11]  # a monitor's own name
+    assert values(concept="des%") == values(concept="desp") == []
     assert values(request="r4") == [4] and values(action="stop") == []
     ids = [row["id"] for row in trail.events()]
     assert values(after=ids[8]) == [9, 10, 11]
+    mixed = [event("mix", 20.0, concepts=("calm", "loving"))]
+    trail.record(summary("mixed"), mixed)
+    assert values(concept="loving") == [20] and values(concept="calm", above=21) == []
+    trail.record(summary("keyed", key="team"), [event(value=30.0)])
+    assert values(key="team") == [30]
 
 
 def test_what_is_old_is_forgotten(database: Database) -> None:
@@ -178,6 +159,45 @@ def test_migrating_again_changes_nothing_and_a_newer_database_is_refused(databas
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="newer version"):
         database.migrate()
+
+
+def test_a_database_of_the_first_version_is_brought_forward(database: Database) -> None:
+    with database.session() as session:
+        for column in ("concepts", "heat"):
+            session.execute(text(f"ALTER TABLE events DROP COLUMN {column}"))
+        session.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+        session.execute(
+            text(
+                "INSERT INTO replies VALUES ('old', 0, '2026-01-01 00:00:00', NULL, 'm', 1, 1, 'stop', "
+                f"{'false' if not database.lite else '0'}, 1.0, '{{}}', '{{}}', NULL, NULL)"
+            )
+        )
+        session.execute(
+            text(
+                "INSERT INTO events (time, request, choice, monitor, position, text, value, threshold, "
+                "direction, action, followed, readings) VALUES "
+                "('2026-01-01 00:00:00', 'old', 0, 'm', 'reply', '', 1, 1, 'above', 'flag', '', '{}')"
+            )
+        )
+    database.migrate()
+    [old] = Trail(database).events()
+    assert old["concepts"] == [] and old["heat"] is None and old["request"] == "old"
+
+
+def test_a_file_that_is_gone_is_noticed(tmp_path: Path) -> None:
+    file = tmp_path / "trail.sqlite"
+    opened = Database(f"sqlite:///{file}")
+    opened.migrate()
+    trail = Trail(opened)
+    trail.record(summary("before"))
+    away = file.rename(tmp_path / "away")
+    for name in ("one", "two"):
+        with pytest.raises(StoreError, match="is gone"):
+            trail.record(summary(name))
+    assert not file.exists()
+    away.rename(file)
+    trail.record(summary("after"))
+    assert {row["request"] for row in trail.replies()} == {"before", "after"}
 
 
 def test_a_failed_record_leaves_nothing(database: Database) -> None:

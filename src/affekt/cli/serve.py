@@ -44,6 +44,11 @@ def serve(
     ] = "closed",
     cors: Annotated[list[str] | None, typer.Option(help="Origin that browsers may call from.")] = None,
     timeout: Annotated[float, typer.Option(min=1.0, help="Seconds after which a reply is ended.")] = 300.0,
+    drain: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that running replies have to finish at a shutdown.")
+    ] = 30.0,
+    max_body: Annotated[int, typer.Option(min=1, help="Most bytes of a request.")] = 1_000_000,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply that may be asked for.")] = 4096,
     database: DatabaseUrl = None,
     vectors: Vectors = None,
     dtype: Dtype = "auto",
@@ -52,11 +57,9 @@ def serve(
     if engine != "transformers":
         raise AffektError(f"unknown engine {engine!r}; there is: transformers")
     url, kept = open_database(database)
-    import uvicorn
-
     from affekt.cli.monitors import calibration_file
     from affekt.engines.transformers import TransformersEngine
-    from affekt.server import Service, Settings, create_app
+    from affekt.server import JsonLines, Service, Serving, Settings
     from affekt.server.store import Keys
 
     if not Keys(kept).list() and not _local(host):
@@ -74,6 +77,10 @@ def serve(
         on_store_failure=_one_of("--on-store-failure", on_store_failure, ("closed", "open")),
         cors=tuple(cors or ()),
         timeout=timeout,
+        drain=drain,
+        max_body=max_body,
+        max_tokens=max_tokens,
+        default_tokens=min(512, max_tokens),
     )
     opened, held, _ = open_session(model, vectors, dtype)
     service = Service.of(
@@ -84,21 +91,15 @@ def serve(
         calibration=calibration or calibration_file(opened.identity.name, vectors),
         aliases=(model,) if model != opened.identity.name else (),
     )
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    told = logging.StreamHandler()
+    told.setFormatter(JsonLines())
+    logging.basicConfig(handlers=[told], level=logging.WARNING)
     logging.getLogger("affekt.server").setLevel(logging.INFO)
     typer.echo(
         f"{opened.identity.name} at http://{host}:{port} (the dashboard), http://{host}:{port}/v1 (the API)"
     )
     typer.echo(f"audit trail: {url}; policy: {policy or 'none'}; process {os.getpid()}")
-    uvicorn.run(
-        create_app(service),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=int(settings.drain),
-        server_header=False,
-    )
+    Serving(service, host, port).run()
 
 
 def _local(host: str) -> bool:

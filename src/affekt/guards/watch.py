@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from affekt.engines.engine import Token
-from affekt.engines.watch import Directive, Watch, WatchRow
+from affekt.engines.watch import Directive, WatchRow
 from affekt.guards.action import LADDER, Counter, Damp, Flag, Observe, Refuse, Resample
 from affekt.guards.counteraction import Counteraction
 from affekt.guards.event import Event
 from affekt.guards.tripwire import Tripwire
 
-__all__ = ["Guardian", "Vigil"]
+__all__ = ["Guardian", "Seen", "Vigil"]
 
 FLAG, RESAMPLE = LADDER.index("flag"), LADDER.index("resample")
 
@@ -50,10 +50,20 @@ class Guardian:
         actions = [wire.action for wire in self.wires]
         return max((action.drop for action in actions if isinstance(action, Resample)), default=0)
 
-    def watch(self, request: str, choice: int, concepts: tuple[str, ...]) -> Watch:
+    def watch(self, request: str, choice: int, concepts: tuple[str, ...]) -> Vigil:
         """The guard of one reply."""
         held = max(self.hold, self.rewind - 1, 0)
         return Vigil(self.wires, request, choice, concepts, held, self._clock)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the guard saw at a token of the reply."""
+
+    text: str
+    """The token."""
+    values: Mapping[str, float]
+    """Per monitor that had a value there, by name."""
 
 
 @dataclass
@@ -88,12 +98,18 @@ class Vigil:
         self._trips: list[_Trip] = []
         self._open: dict[int, _Trip] = {}
         self._measured: list[bool] = []
+        self._seen: list[Seen] = []
         self._scores = {wire.monitor.name: -math.inf for wire in wires}
 
     @property
     def events(self) -> tuple[Event, ...]:
         """Every trip so far, with what has followed up to now."""
         return tuple(replace(trip.event, followed=self._followed(trip)) for trip in self._trips)
+
+    @property
+    def seen(self) -> tuple[Seen, ...]:
+        """The reply's tokens as the guard saw them, those that it dropped left out."""
+        return tuple(self._seen)
 
     @property
     def scores(self) -> Mapping[str, float]:
@@ -108,6 +124,8 @@ class Vigil:
     def token(self, row: WatchRow, token: Token) -> Directive | None:
         """Called before a token is shown; one that is no text, such as the end of the reply, is not read."""
         self._measured.append(row.role != "special")
+        if not self._measured[-1]:
+            self._seen.append(Seen(token.text, {}))
         order = self._look(row, token) if self._measured[-1] else None
         if order is None or order.kind != "rewind":
             self._shown = max(self._shown, len(row.tokens) - self._held)
@@ -115,6 +133,9 @@ class Vigil:
 
     def _look(self, row: WatchRow, token: Token | None) -> Directive | None:
         values = self._project(row, early=token is None)
+        if token is not None:
+            named = {self._wires[index].monitor.name: value for index, value in values.items()}
+            self._seen.append(Seen(token.text, named))
         tripped = self._compare(values)
         trips = [self._noted(index, values, token) for index in tripped]
         return self._act(trips, len(row.tokens))
@@ -188,7 +209,7 @@ class Vigil:
     def _drop(self, tokens: int) -> None:
         kept = len(self._measured) - tokens
         measured = sum(self._measured[kept:])
-        del self._measured[kept:]
+        del self._measured[kept:], self._seen[kept:]
         for wire, meter in zip(self._wires, self._meters, strict=True):
             if wire.monitor.position != "prompt_end":
                 meter.drop(measured)

@@ -14,7 +14,7 @@ from affekt.server.failures import Refused
 from affekt.server.settings import Settings
 from affekt.server.store import Keys, Limits
 
-__all__ = ["Access", "Caller", "caller"]
+__all__ = ["Access", "Caller", "Dial", "caller", "caller_by_x_api_key"]
 
 WINDOW = 60.0
 FRESH = 2.0
@@ -32,6 +32,16 @@ class Caller:
     """What the key may do."""
 
 
+@dataclass(frozen=True)
+class Dial:
+    """How much a caller may steer."""
+
+    most: float
+    """Largest dial of a concept, either way; 0 forbids `emotion_bias`."""
+    raw: bool
+    """Whether doses and the full form of a bias may be given beside the dial."""
+
+
 @dataclass
 class _Spent:
     requests: deque[float] = field(default_factory=deque)
@@ -47,8 +57,12 @@ class Access:
         self._known: dict[str, tuple[float, Caller]] = {}
         self._closed: tuple[float, bool] = (-FRESH, False)
 
-    async def caller(self, request: Request) -> Caller:
+    async def caller(self, request: Request, elsewhere: str | None = None) -> Caller:
         """Who sent a request.
+
+        Args:
+            request: the request.
+            elsewhere: another header in which the key may stand, for clients that know no other.
 
         Raises:
             Refused: 401 without a valid key where keys are needed, and for a key in the wrong place.
@@ -58,21 +72,26 @@ class Access:
             message = "a key in the URL ends up in logs; send it as: Authorization: Bearer KEY"
             raise Refused(401, message, "key_in_url")
         for name in ELSEWHERE:
-            if name in request.headers and "authorization" not in request.headers:
+            if name != elsewhere and name in request.headers and "authorization" not in request.headers:
                 message = f"the key belongs in the header Authorization: Bearer KEY, not in {name}"
                 raise Refused(401, message, "key_in_wrong_header")
         if not await self._needed():
             return Caller(None, Limits())
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+        said = request.headers.get("authorization", "")
+        if elsewhere is not None and not said and elsewhere in request.headers:
+            said = f"Bearer {request.headers[elsewhere]}"
+        scheme, _, secret = said.partition(" ")
         if scheme.lower() != "bearer" or not secret.strip():
             message = "this server needs a key; send it as: Authorization: Bearer KEY"
             raise Refused(401, message, "missing_key", headers={"WWW-Authenticate": "Bearer"})
         return await self._verified(secret.strip())
 
-    def max_dial(self, caller: Caller) -> float:
-        """The largest dial of a caller's `emotion_bias`."""
-        own, most = caller.limits.max_dial, self._settings.max_dial
-        return most if own is None else min(own, most)
+    def dial(self, caller: Caller) -> Dial:
+        """How much a caller may steer. A key with a cap of its own gives no raw doses, which no cap holds."""
+        own, settings = caller.limits.max_dial, self._settings
+        if own is None:
+            return Dial(settings.max_dial, settings.raw_doses)
+        return Dial(min(own, settings.max_dial), False)
 
     def admit(self, caller: Caller) -> None:
         """Counts a request; raises Refused (429) beyond the key's rates."""
@@ -119,8 +138,19 @@ class Access:
 
 async def caller(request: Request) -> Caller:
     """The dependency of every route that is not open to all."""
+    return await _found(request, None)
+
+
+async def caller_by_x_api_key(request: Request) -> Caller:
+    """The same for a route whose clients may send the key as X-Api-Key."""
+    return await _found(request, "x-api-key")
+
+
+async def _found(request: Request, elsewhere: str | None) -> Caller:
     access: Access = request.app.state.service.access
-    return await access.caller(request)
+    found = await access.caller(request, elsewhere)
+    request.state.key = found.key
+    return found
 
 
 def _limited(what: str, most: int, seconds: float) -> Refused:

@@ -16,9 +16,10 @@ from affekt.engines.engine import Reply, Request, Token
 from affekt.server.access import Caller
 from affekt.server.emotions_asked import Asked
 from affekt.server.failures import Refused
+from affekt.server.overseeing import Overseen, heat
 from affekt.server.runner import Stream
 from affekt.server.service import Service
-from affekt.server.spans import span
+from affekt.server.spans import failed, span
 from affekt.server.store import StoreError, Summary
 
 __all__ = ["Answer"]
@@ -30,12 +31,18 @@ class Answer:
     """One request to the engine, from its admission to its last reply."""
 
     def __init__(
-        self, service: Service, caller: Caller, request: Request, asked: Asked | None, id: str
+        self,
+        service: Service,
+        caller: Caller,
+        request: Request,
+        asked: Asked | None,
+        id: str,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Hands the request in; raises Busy, Draining."""
+        """Hands the request in; the headers say which trace it is part of. Raises Busy, Draining."""
         self._service, self._caller, self._request, self._asked = service, caller, request, asked
         self.id = id
-        self._began = time.monotonic()
+        self._began, self._headers = time.monotonic(), headers or {}
         self._seen = False
         self._out: asyncio.Queue[Token | Reply | BaseException | None] = asyncio.Queue()
         self._stream: Stream = service.runner.submit(request, id)
@@ -68,16 +75,18 @@ class Answer:
         return self._asked.told(token.reading) if self._asked and token.reading is not None else {}
 
     async def _run(self) -> None:
-        timer = asyncio.get_running_loop().call_later(self._service.settings.timeout, self._stream.cancel)
+        service = self._service
+        timer = asyncio.get_running_loop().call_later(service.settings.timeout, self._stream.cancel)
         try:
             async for piece in self._stream:
                 if isinstance(piece, Reply):
                     await self._record(piece)
                 elif not self._seen:
                     self._seen = True
-                    self._service.meters.first.observe(time.monotonic() - self._began)
+                    service.meters.first.observe(time.monotonic() - self._began)
                 self._out.put_nowait(piece)
         except BaseException as error:
+            failed(service.name, self._request, self.id, error, time.monotonic() - self._began, self._headers)
             self._stream.cancel()
             self._out.put_nowait(error)
             if not isinstance(error, Exception):
@@ -87,7 +96,13 @@ class Answer:
             self._out.put_nowait(None)
 
     async def _record(self, reply: Reply) -> None:
-        service, events = self._service, [event.to_dict() for event in reply.events]
+        service, guard = self._service, self._request.guard
+        events = [event.to_dict() for event in reply.events]
+        worst: dict[str, float] = {}
+        if isinstance(guard, Overseen):
+            worst, seen = guard.extremes(reply.choice), guard.seen(reply.choice)
+            for event in events:
+                event |= {"concepts": guard.watched(event["monitor"]), "heat": heat(event, seen)}
         readings = self.readings(reply)
         summary = Summary(
             request=reply.request,
@@ -104,26 +119,18 @@ class Answer:
         )
         try:
             prompt = plain(self._request.source) if not hasattr(self._request.source, "ids") else ""
-            await asyncio.to_thread(service.trail.record, summary, events, prompt, reply.text)
+            told = await asyncio.to_thread(service.trail.record, summary, events, prompt, reply.text)
         except StoreError as error:
-            log.error("a reply is not on record: %s", error, extra={"event": "store"})
+            log.error("a reply is not on record: %s", error)
             if service.settings.on_store_failure == "closed":
                 message = "the audit trail cannot be written, and this server gives no reply without it"
                 raise Refused(503, message, "audit_trail_failed") from error
+            told = []
         service.access.spend(self._caller, len(reply.tokens))
-        self._count(reply, events, readings)
-        span(service.name, self._request, reply, summary.seconds)
-
-    def _count(
-        self, reply: Reply, events: list[dict[str, Any]], readings: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        meters = self._service.meters
-        meters.tokens.labels("prompt").inc(reply.prompt_tokens if reply.choice == 0 else 0)
-        meters.tokens.labels("reply").inc(len(reply.tokens))
-        for event in events:
-            meters.trips.labels(event["monitor"], event["action"]).inc()
-            self._service.feed.tell(event)
-        meters.reading({name: figures["max"] for name, figures in readings.items()})
+        service.meters.reply(reply, events, worst, service.floor.watched)
+        for event in told:
+            service.feed.tell(event)
+        span(service.name, self._request, reply, summary.seconds, self._headers)
 
 
 def _mapping(bias: Any) -> Mapping[str, Any]:

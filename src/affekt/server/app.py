@@ -26,6 +26,7 @@ from affekt.server.body import BodyLimit
 from affekt.server.failures import ANSWERS, install
 from affekt.server.logs import Logged
 from affekt.server.service import Service
+from affekt.server.stalled import Stalled
 from affekt.server.store import StoreError
 from affekt.version import __version__
 
@@ -40,7 +41,7 @@ def create_app(service: Service) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        loop = asyncio.get_running_loop()
+        loop = service.loop = asyncio.get_running_loop()
         with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
             loop.add_signal_handler(signal.SIGHUP, service.floor.reload)
         pruning = asyncio.create_task(_prune(service))
@@ -57,7 +58,7 @@ def create_app(service: Service) -> FastAPI:
     ):
         app.include_router(part.router, responses=ANSWERS)
 
-    app.add_middleware(BodyLimit, most=service.settings.max_body)
+    app.add_middleware(BodyLimit, most=service.settings.max_body, seconds=service.settings.body_seconds)
     if service.settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -65,6 +66,7 @@ def create_app(service: Service) -> FastAPI:
             allow_methods=["*"],
             allow_headers=["*"],
         )
+    app.add_middleware(Stalled, seconds=service.settings.timeout)
     app.add_middleware(Logged, meters=service.meters)
     return app
 

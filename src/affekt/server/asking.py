@@ -8,8 +8,10 @@ from typing import Any
 from affekt.concepts.source import Source
 from affekt.engines.engine import Request, Sampling
 from affekt.errors import BiasError, PromptError
+from affekt.server.access import Dial
 from affekt.server.emotions_asked import Asked, asked
 from affekt.server.failures import Refused
+from affekt.server.overseeing import Overseen
 from affekt.server.service import Service
 from affekt.server.wire import ChatBody, CompletionBody
 from affekt.steering.bias import parse
@@ -17,7 +19,7 @@ from affekt.steering.bias import parse
 __all__ = ["chat_request", "check_bias", "completion_requests"]
 
 
-def chat_request(service: Service, body: ChatBody, max_dial: float) -> tuple[Request, Asked | None]:
+def chat_request(service: Service, body: ChatBody, dial: Dial) -> tuple[Request, Asked | None]:
     """What a chat asks of the engine.
 
     Raises:
@@ -30,23 +32,22 @@ def chat_request(service: Service, body: ChatBody, max_dial: float) -> tuple[Req
     limit = body.max_completion_tokens or body.max_tokens
     source = [turn.message() for turn in body.messages]
     tools = None if body.tool_choice == "none" else body.tools
-    return _request(service, body, source, limit, logprobs, max_dial, tools)
+    return _request(service, body, source, limit, logprobs, dial, tools)
 
 
 def completion_requests(
-    service: Service, body: CompletionBody, max_dial: float
+    service: Service, body: CompletionBody, dial: Dial
 ) -> tuple[list[Request], Asked | None]:
     """What a completion asks: a request for each prompt; raises as `chat_request`."""
     if len(body.prompts) * body.n > service.settings.max_choices:
         raise Refused(400, f"at most {service.settings.max_choices} replies a request", "too_many", "n")
     made = [
-        _request(service, body, prompt, body.max_tokens or 16, body.logprobs, max_dial)
-        for prompt in body.prompts
+        _request(service, body, prompt, body.max_tokens or 16, body.logprobs, dial) for prompt in body.prompts
     ]
     return [request for request, _ in made], made[0][1]
 
 
-def check_bias(service: Service, bias: Mapping[str, Any] | None, max_dial: float) -> None:
+def check_bias(service: Service, bias: Mapping[str, Any] | None, dial: Dial) -> None:
     """Refuses a bias that the operator does not allow, or that says nothing sensible.
 
     Raises:
@@ -55,19 +56,28 @@ def check_bias(service: Service, bias: Mapping[str, Any] | None, max_dial: float
     """
     if not bias:
         return
-    if max_dial == 0:
+    if dial.most == 0:
         raise Refused(403, "emotion_bias is not allowed here", "bias_forbidden", "emotion_bias")
     for name, value in bias.items():
-        dial = value.get("dial") if isinstance(value, Mapping) else value
-        if isinstance(value, Mapping) and not service.settings.raw_doses and set(value) - {"dial"}:
-            message = f"emotion_bias.{name}: only the dial, -{max_dial:g} to {max_dial:g}, is allowed here"
+        forms = value if isinstance(value, list) else [value]
+        full = any(isinstance(form, Mapping) and set(form) - {"dial"} for form in forms)
+        if full and not dial.raw:
+            message = f"emotion_bias.{name}: only the dial, -{dial.most:g} to {dial.most:g}, is allowed here"
             raise Refused(403, message, "raw_dose_forbidden", "emotion_bias")
-        if isinstance(dial, int | float) and not isinstance(dial, bool) and abs(dial) > max_dial:
-            message = f"emotion_bias.{name} is {dial:g}; give -{max_dial:g} to {max_dial:g}"
+        # Several terms of one concept add up.
+        total = sum(abs(_dial(form)) for form in forms)
+        if not total <= dial.most:
+            message = f"emotion_bias.{name} is {total:g}; give -{dial.most:g} to {dial.most:g}"
             raise Refused(400, message, "bias_too_large", "emotion_bias")
     if service.engine.vectors is None:
         raise BiasError("this server has no concept vectors to steer with")
     parse(bias, service.engine.vectors)
+
+
+def _dial(form: Any) -> float:
+    """The dial of a form; 0 where it has none, or none that is a number."""
+    dial = form.get("dial", 0.0) if isinstance(form, Mapping) else form
+    return float(dial) if isinstance(dial, int | float) and not isinstance(dial, bool) else 0.0
 
 
 def _request(
@@ -76,7 +86,7 @@ def _request(
     source: Source,
     limit: int | None,
     logprobs: int | None,
-    max_dial: float,
+    dial: Dial,
     tools: list[dict[str, Any]] | None = None,
 ) -> tuple[Request, Asked | None]:
     settings = service.settings
@@ -88,7 +98,7 @@ def _request(
     if limit is not None and limit > settings.max_tokens:
         message = f"max_tokens is {limit}; at most {settings.max_tokens}"
         raise Refused(400, message, "too_many_tokens", "max_tokens")
-    check_bias(service, body.emotion_bias, max_dial)
+    check_bias(service, body.emotion_bias, dial)
     vectors = service.engine.vectors
     if body.emotions and vectors is None:
         raise PromptError("this server has no concept vectors to read with")
@@ -108,7 +118,7 @@ def _request(
         bias=body.emotion_bias or None,
         read=wanted.read if wanted else None,
         layer=layer,
-        guard=guard,
+        guard=Overseen(guard) if guard is not None else None,
         n=body.n,
         tools=tools,
     )

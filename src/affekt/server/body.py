@@ -1,6 +1,8 @@
-"""Bodies that are too long, too deep or no UTF-8, refused before anything reads them."""
+"""Bodies that are too long, too slow, too deep or no UTF-8, refused before anything reads them."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,8 +17,9 @@ DEEPEST = 64
 class BodyLimit:
     """Reads a body once, within a limit, and hands it on."""
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
+    def __init__(self, app: ASGIApp, most: int, seconds: float = 30.0) -> None:
+        """Takes the most bytes, and the seconds in which they must have come."""
+        self._app, self._most, self._seconds = app, most, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -24,7 +27,13 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._read(scope, receive)
+            body = await asyncio.wait_for(self._read(scope, receive), self._seconds)
+        except TimeoutError:
+            late = f"the body has not come within {self._seconds:g} seconds"
+            await failure(Refused(408, late, "body_too_slow", headers={"Connection": "close"}))(
+                scope, receive, send
+            )
+            return
         except Refused as refused:
             await failure(refused)(scope, receive, send)
             return

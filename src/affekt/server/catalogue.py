@@ -49,7 +49,7 @@ async def emotions(request: Request, by: Known) -> dict[str, Any]:
     return {
         "model": service.name,
         "read_layer": vectors.read_layer,
-        "max_dial": service.access.max_dial(by),
+        "max_dial": service.access.dial(by).most,
         "concepts": [
             {
                 "name": concept.name,

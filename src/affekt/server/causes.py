@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -18,8 +17,6 @@ from affekt.server.wire import Turn
 __all__ = ["router"]
 
 router = APIRouter()
-BUSY = asyncio.Semaphore(1)
-"""An explanation is hundreds of forwards: one at a time."""
 
 
 class ExplainBody(BaseModel):
@@ -59,7 +56,8 @@ async def causes(
             rows=body.rows,
             seed=body.seed,
         )
-        return found.to_dict()
+        said: dict[str, Any] = found.to_dict()
+        return said
 
-    async with BUSY:
-        return {"object": "explanation", "model": service.name, **await asyncio.to_thread(run)}
+    found = await service.explanations.run(run)
+    return {"object": "explanation", "model": service.name, **found}

@@ -31,9 +31,9 @@ router = APIRouter()
 async def chat(request: Request, body: ChatBody, by: Annotated[Caller, Depends(caller)]) -> Response:
     """Replies to a chat, at once or as a stream."""
     service: Service = request.app.state.service
-    asked, wanted = chat_request(service, body, service.access.max_dial(by))
+    asked, wanted = chat_request(service, body, service.access.dial(by))
     service.access.admit(by)
-    answer = Answer(service, by, asked, wanted, "chatcmpl-" + secrets.token_hex(12))
+    answer = Answer(service, by, asked, wanted, "chatcmpl-" + secrets.token_hex(12), request.headers)
     frame = {"id": answer.id, "created": int(time.time()), "model": service.name}
     if body.stream:
         return await events(request, _chunks(answer, frame, body.usage_wanted))

@@ -35,13 +35,14 @@ async def completions(
 ) -> Response:
     """Goes on with texts, at once or as a stream."""
     service: Service = request.app.state.service
-    made, wanted = completion_requests(service, body, service.access.max_dial(by))
+    made, wanted = completion_requests(service, body, service.access.dial(by))
     service.access.admit(by)
     id = "cmpl-" + secrets.token_hex(12)
     answers: list[Answer] = []
     try:
         for at, asked in enumerate(made):
-            answers.append(Answer(service, by, asked, wanted, id if len(made) == 1 else f"{id}-{at}"))
+            own = id if len(made) == 1 else f"{id}-{at}"
+            answers.append(Answer(service, by, asked, wanted, own, request.headers))
     except AffektError:
         for answer in answers:
             answer.cancel()

@@ -32,9 +32,12 @@ async def look_up(
     monitor: Annotated[str | None, Query(max_length=256)] = None,
     concept: Annotated[str | None, Query(max_length=256)] = None,
     action: Annotated[str | None, Query(max_length=64)] = None,
+    request_id: Annotated[str | None, Query(max_length=80)] = None,
     since: datetime | None = None,
     until: datetime | None = None,
     above: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    below: Annotated[float | None, Query(allow_inf_nan=False)] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**31 - 1)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """Events, the oldest first. A key sees its own."""
@@ -44,9 +47,12 @@ async def look_up(
         concept=_clean(concept),
         action=_clean(action),
         key=by.key,
+        request=_clean(request_id),
         since=_zoned(since),
         until=_zoned(until),
         above=above,
+        below=below,
+        after=after,
         limit=limit,
     )
     found = await asyncio.to_thread(lambda: list(service.trail.events(wanted)))
@@ -63,8 +69,6 @@ async def live(request: Request, by: Known) -> StreamingResponse:
         async with aclosing(service.feed.listen(QUIET)) as events:
             async for event in events:
                 if event is None:
-                    if service.runner.draining:
-                        return
                     yield b": still here\n\n"
                 elif by.key is None or event.get("key") == by.key:
                     yield line(event)

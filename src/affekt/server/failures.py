@@ -23,6 +23,7 @@ KINDS = {
     403: "permission_error",
     404: "not_found_error",
     405: "invalid_request_error",
+    408: "invalid_request_error",
     413: "invalid_request_error",
     429: "rate_limit_error",
     503: "service_unavailable_error",
@@ -45,7 +46,7 @@ class Failure(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Failure} for status in (400, 401, 403, 404, 405, 413, 429, 500, 503)
+    status: {"model": Failure} for status in (400, 401, 403, 404, 405, 408, 413, 429, 500, 503)
 }
 """The statuses of failures, for the OpenAPI document."""
 

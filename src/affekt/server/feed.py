@@ -17,7 +17,14 @@ class Feed:
     """Hands events to listeners; nobody waits for a slow one."""
 
     def __init__(self) -> None:
-        self._listeners: set[asyncio.Queue[Mapping[str, Any]]] = set()
+        self._listeners: set[asyncio.Queue[Mapping[str, Any] | None]] = set()
+
+    def end(self) -> None:
+        """Ends every listener's stream."""
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
 
     def tell(self, event: Mapping[str, Any]) -> None:
         """Gives an event to all who listen."""
@@ -27,8 +34,8 @@ class Feed:
             queue.put_nowait(event)
 
     @contextmanager
-    def _listening(self) -> Iterator[asyncio.Queue[Mapping[str, Any]]]:
-        queue: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(BACKLOG)
+    def _listening(self) -> Iterator[asyncio.Queue[Mapping[str, Any] | None]]:
+        queue: asyncio.Queue[Mapping[str, Any] | None] = asyncio.Queue(BACKLOG)
         self._listeners.add(queue)
         try:
             yield queue
@@ -36,10 +43,14 @@ class Feed:
             self._listeners.discard(queue)
 
     async def listen(self, quiet: float) -> AsyncGenerator[Mapping[str, Any] | None, None]:
-        """Events from now on; None after each `quiet` seconds without one."""
+        """Events from now on, up to the server's end; None after each `quiet` seconds without one."""
         with self._listening() as queue:
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), quiet)
+                    event = await asyncio.wait_for(queue.get(), quiet)
                 except TimeoutError:
                     yield None
+                    continue
+                if event is None:
+                    return
+                yield event

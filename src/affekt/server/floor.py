@@ -46,18 +46,24 @@ class Floor:
         """The floor made ready; None where there is none."""
         return self._guardian
 
+    @property
+    def watched(self) -> Mapping[str, str]:
+        """Per monitor of the floor what it watches, in a word; metrics tell these apart, and none besides."""
+        rules = self.policy.monitors if self.policy is not None else ()
+        return {rule.name: rule.what if isinstance(rule.what, str) else "mixture" for rule in rules}
+
     def reload(self) -> bool:
         """Reads the policy's file again; one that is wrong changes nothing and is logged. Whether it was
         taken."""
         if self._file is None:
-            log.warning("no policy file to reload", extra={"event": "policy"})
+            log.warning("no policy file to reload")
             return False
         try:
             self._load(self._file)
         except AffektError as error:
-            log.error("the policy stays as it was: %s", error, extra={"event": "policy"})
+            log.error("the policy stays as it was: %s", error)
             return False
-        log.info("policy reloaded", extra={"event": "policy"})
+        log.info("policy reloaded")
         return True
 
     def watcher(self, extra: Mapping[str, Any] | None) -> tuple[Guardian | None, int | None]:

@@ -5,9 +5,8 @@ they need a policy; what they say holds for a stack that runs the same model."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from fastapi import APIRouter, Depends, Request
@@ -16,9 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from affekt.concepts.source import Source
 from affekt.guards.tripwire import Tripwire
 from affekt.reading.reading import Reading
-from affekt.server.access import Caller, caller
+from affekt.server.access import Caller, caller, caller_by_x_api_key
 from affekt.server.failures import Refused
 from affekt.server.service import Service
+from affekt.server.wire import Part
 
 __all__ = ["router"]
 
@@ -29,10 +29,22 @@ BLOCKING = ("refuse", "stop", "resample")
 
 
 class ModerationBody(BaseModel):
-    """`POST /v1/moderations`."""
+    """`POST /v1/moderations`: a text, several, or one in parts."""
 
-    input: str | Annotated[list[str], Field(min_length=1, max_length=64)]
+    input: (
+        str
+        | Annotated[list[str], Field(min_length=1, max_length=64)]
+        | Annotated[list[Part], Field(min_length=1, max_length=64)]
+    )
     model: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """What is judged, each by itself; parts are one text."""
+        if isinstance(self.input, str):
+            return [self.input]
+        texts = [each for each in self.input if isinstance(each, str)]
+        return texts or ["\n".join(each.text for each in self.input if isinstance(each, Part))]
 
 
 class GuardrailBody(BaseModel):
@@ -40,24 +52,25 @@ class GuardrailBody(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    texts: Annotated[list[str], Field(max_length=256)] = Field(default_factory=list)
-    input_type: str = "request"
+    texts: Annotated[list[str], Field(max_length=256)] | None = None
+    input_type: Literal["request", "response"] = "request"
+    """Whether these are a client's words or a model's."""
 
 
 @router.post("/v1/moderations")
 async def moderations(request: Request, body: ModerationBody, by: Known) -> dict[str, Any]:
     """Per text: which monitors are beyond their thresholds. A score is 0.5 at the threshold."""
     service: Service = request.app.state.service
-    inputs = [body.input] if isinstance(body.input, str) else body.input
     wires = _wires(service)
     service.access.admit(by)
     results = []
-    for found in await _checked(service, wires, inputs):
+    for found in await _checked(service, wires, body.texts):
         results.append(
             {
                 "flagged": any(excess > 0 for _, _, excess in found),
                 "categories": {wire.monitor.name: excess > 0 for wire, _, excess in found},
                 "category_scores": {wire.monitor.name: round(_share(excess), 6) for wire, _, excess in found},
+                "category_applied_input_types": {wire.monitor.name: ["text"] for wire, _, _ in found},
                 "affekt": {wire.monitor.name: round(value, 4) for wire, value, _ in found},
             }
         )
@@ -65,12 +78,15 @@ async def moderations(request: Request, body: ModerationBody, by: Known) -> dict
 
 
 @router.post("/beta/litellm_basic_guardrail_api")
-async def guardrail(request: Request, body: GuardrailBody, by: Known) -> dict[str, Any]:
-    """Blocks where a monitor whose action would end a reply is beyond its threshold."""
+async def guardrail(
+    request: Request, body: GuardrailBody, by: Annotated[Caller, Depends(caller_by_x_api_key)]
+) -> dict[str, Any]:
+    """Blocks where a monitor whose action would end a reply is beyond its threshold. LiteLLM sends its
+    `api_key` as X-Api-Key."""
     service: Service = request.app.state.service
     wires = [wire for wire in _wires(service) if wire.action.do in BLOCKING]
     service.access.admit(by)
-    for found in await _checked(service, wires, [text for text in body.texts if text.strip()]):
+    for found in await _checked(service, wires, [text for text in body.texts or () if text.strip()]):
         for wire, value, excess in found:
             if excess > 0:
                 name, limit = wire.monitor.name, wire.monitor.threshold
@@ -96,7 +112,7 @@ async def _checked(
         return []
     layer = service.floor.policy.layer if service.floor.policy else None
     sources: list[Source] = list(texts)
-    readings = await asyncio.to_thread(service.engine.read, sources, None, layer)
+    readings = await service.reads.run(lambda: service.engine.read(sources, None, layer))
     return [[(wire, *_worst(wire, reading)) for wire in wires] for reading in readings]
 
 

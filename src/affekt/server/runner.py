@@ -67,6 +67,8 @@ class Stream:
         self._runner, self.id, self.replies, self._left = runner, id, replies, replies
         self.ended = 0
         """Replies that the runner has handed over."""
+        self.begun = False
+        """Whether a token or a reply has come."""
         self._loop = asyncio.get_running_loop()
         self._pieces: asyncio.Queue[Token | Reply | _Failed] = asyncio.Queue()
 
@@ -114,6 +116,12 @@ class Runner:
             return len(self._streams)
 
     @property
+    def waiting(self) -> int:
+        """Requests without a token yet."""
+        with self._wake:
+            return sum(not stream.begun for stream in self._streams.values())
+
+    @property
     def draining(self) -> bool:
         """Whether new requests are refused."""
         return self._draining
@@ -149,10 +157,13 @@ class Runner:
                 self._cancelled.add(id)
                 self._wake.notify()
 
+    def refuse(self) -> None:
+        """Takes no new requests from now on; safe in the handler of a signal."""
+        self._draining = True
+
     async def drain(self, seconds: float) -> bool:
         """Refuses new requests and waits for those there are; whether all were answered in time."""
-        with self._wake:
-            self._draining = True
+        self.refuse()
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self.live and loop.time() < until:
@@ -213,6 +224,7 @@ class Runner:
                 stream = self._streams.get(piece.request)
             if stream is None:
                 continue
+            stream.begun = True
             if isinstance(piece, Reply):
                 stream.ended += 1
                 if stream.ended == stream.replies:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Request
@@ -47,8 +46,8 @@ async def read(request: Request, body: ReadBody, by: Annotated[Caller, Depends(c
         raise PromptError("emotions: name at least one, or 'all'")
     service.access.admit(by)
     source = body.text if body.text is not None else [turn.message() for turn in body.messages or ()]
-    [reading] = await asyncio.to_thread(
-        service.engine.read, [source], wanted.read, generation_prompt=body.generation_prompt
+    [reading] = await service.reads.run(
+        lambda: service.engine.read([source], wanted.read, generation_prompt=body.generation_prompt)
     )
     return {
         "object": "reading",

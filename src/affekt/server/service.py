@@ -15,6 +15,7 @@ from affekt.server.access import Access
 from affekt.server.affect_map import coordinates
 from affekt.server.feed import Feed
 from affekt.server.floor import Floor
+from affekt.server.gate import Gate
 from affekt.server.meters import Meters
 from affekt.server.runner import Runner
 from affekt.server.settings import Settings
@@ -43,10 +44,16 @@ class Service:
     """Counts for Prometheus."""
     feed: Feed
     """Events as they happen, for those who listen."""
+    reads: Gate
+    """Readings without a reply."""
+    explanations: Gate
+    """Explanations, which are hundreds of forwards each."""
     aliases: tuple[str, ...] = ()
     """Other names of the model that requests may use."""
     started: int = field(default_factory=lambda: int(time.time()))
     """When, in seconds since 1970."""
+    loop: asyncio.AbstractEventLoop | None = None
+    """The loop that serves, once it does."""
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     @classmethod
@@ -80,6 +87,8 @@ class Service:
             access=Access(Keys(kept), settings),
             meters=Meters(runner),
             feed=Feed(),
+            reads=Gate(runner, settings.queue),
+            explanations=Gate(runner, 4),
             aliases=aliases,
         )
 
@@ -104,6 +113,12 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def refuse(self) -> None:
+        """Takes no new requests from now on; safe in the handler of a signal."""
+        self.runner.refuse()
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.feed.end)
 
     async def close(self) -> None:
         """Lets running replies finish and be recorded, then ends."""

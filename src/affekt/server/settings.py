@@ -20,6 +20,8 @@ class Settings(BaseModel):
     """Most replies written at once."""
     max_body: Annotated[int, Field(ge=1)] = 1_000_000
     """Most bytes of a request's body."""
+    body_seconds: Annotated[float, Field(gt=0)] = 30.0
+    """Seconds in which a request's body must have come."""
     max_tokens: Annotated[int, Field(ge=1)] = 4096
     """Longest reply, in tokens, that a request may ask for."""
     default_tokens: Annotated[int, Field(ge=1)] = 512
@@ -31,7 +33,7 @@ class Settings(BaseModel):
     raw_doses: bool = False
     """Whether requests may give doses beside the dial, and the other forms of a bias."""
     timeout: Annotated[float, Field(gt=0)] = 300.0
-    """Seconds after which a reply is ended."""
+    """Seconds after which a reply is ended, and after which a client that takes nothing is let go."""
     drain: Annotated[float, Field(ge=0)] = 30.0
     """Seconds that running replies have to finish at a shutdown."""
     text: Literal["keep", "hash", "drop"] = "hash"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from affekt.concepts.source import Message
 
-__all__ = ["ChatBody", "CompletionBody", "GenerationBody", "StreamOptions", "Turn"]
+__all__ = ["ChatBody", "CompletionBody", "GenerationBody", "Part", "StreamOptions", "Turn"]
 
 NAME = r"^[^\x00-\x1f\x7f]*$"
 """A role or a name: no control characters."""

@@ -1,21 +1,27 @@
-// One reply being written: its tokens, coloured by the chosen concept; numbers on hover and focus.
+// One reply being written.
 
-import { background, signed } from "./colour.js";
+import { signed } from "./colour.js";
+import { Tokens } from "./tokens.js";
+
+const AXES = ["valence", "arousal"];
 
 export class Column {
   constructor(title, chosen) {
-    this.tokens = [];
+    this.title = title;
+    this.chosen = chosen;
+    this.written = new Tokens(({ z }) => z?.[this.chosen], (token) => this.#told(token));
     this.element = document.createElement("div");
     this.element.className = "column";
     const head = document.createElement("h3");
     head.textContent = title;
-    this.words = document.createElement("div");
-    this.words.className = "words";
-    this.words.addEventListener("keydown", (event) => this.#walk(event));
     this.sum = document.createElement("p");
     this.sum.className = "sum";
-    this.element.append(head, this.words, this.sum);
-    this.chosen = chosen;
+    this.element.append(head, this.written.element, this.sum);
+    this.began = performance.now();
+  }
+
+  get tokens() {
+    return this.written.all;
   }
 
   get text() {
@@ -23,31 +29,25 @@ export class Column {
   }
 
   add(text, z) {
-    const span = document.createElement("span");
-    span.className = "token";
-    span.textContent = text;
-    // One stop for the Tab key; the arrows walk from token to token.
-    span.tabIndex = this.tokens.length ? -1 : 0;
-    const token = { text, z, span };
-    this.tokens.push(token);
-    this.words.append(span);
-    this.#paint(token);
+    this.written.add({ text, z });
   }
 
   finish(reason, own) {
     this.own = own;
     if (own.replaced) {
+      // The guard's words stand for what came before.
       this.said = this.tokens.at(-1)?.text ?? "";
-      this.words.textContent = this.said;
+      this.written.element.textContent = this.said;
+      this.element.classList.add("replaced");
     }
-    const parts = [`${this.tokens.length} tokens, ${reason}`];
-    const figures = own.summary?.[this.chosen];
-    if (figures) parts.push(`${this.chosen}: mean ${signed(figures.mean)}, highest ${signed(figures.max)}`);
-    this.sum.textContent = parts.join(" · ");
+    this.seconds = (performance.now() - this.began) / 1000;
+    this.reason = { length: "cut at the limit", stop: "ended by itself", content_filter: "ended by the guard" }[reason] ?? reason;
+    this.#tell();
     for (const event of own.events ?? []) {
       const line = document.createElement("p");
       line.className = "sum alarm";
-      line.textContent = `${event.monitor}: z ${event.value?.toFixed(2)} → ${event.action} (${event.followed})`;
+      const at = event.token === null ? "the prompt's end" : `token ${event.token}`;
+      line.textContent = `▲ ${event.monitor}: z ${event.value?.toFixed(2)} at ${at} → ${event.action} (${event.followed})`;
       this.element.append(line);
     }
   }
@@ -59,26 +59,25 @@ export class Column {
 
   recolour(chosen) {
     this.chosen = chosen;
-    this.tokens.forEach((token) => this.#paint(token));
+    this.written.repaint();
+    if (this.reason) this.#tell();
   }
 
-  #paint({ span, z }) {
-    const value = z?.[this.chosen];
-    span.style.background = background(value);
+  #tell() {
+    const parts = [];
+    const figures = this.own.summary?.[this.chosen];
+    if (figures) parts.push(`${this.chosen}: mean ${signed(figures.mean)}, highest ${signed(figures.max)}`);
+    parts.push(`${this.tokens.length} tokens in ${this.seconds.toFixed(1)} s, ${this.reason}`);
+    this.sum.textContent = parts.join(" · ");
+  }
+
+  #told({ z }) {
     const strongest = Object.entries(z ?? {})
-      .filter(([name]) => !["valence", "arousal", this.chosen].includes(name))
-      .slice(0, 4)
-      .map(([name, number]) => `${name} ${signed(number)}`);
-    const own = value === undefined ? [] : [`${this.chosen} ${signed(value)}`];
-    span.title = [...own, ...strongest].join("\n");
-    span.setAttribute("aria-label", `${span.textContent}: ${span.title}`);
-  }
-
-  #walk(event) {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = step > 0 ? event.target.nextElementSibling : event.target.previousElementSibling;
-    if (next) next.focus();
-    event.preventDefault();
+      .filter(([name]) => ![...AXES, this.chosen].includes(name))
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, 5)
+      .map(([name, value]) => [name, value, false]);
+    const own = z?.[this.chosen] === undefined ? [] : [[this.chosen, z[this.chosen], true]];
+    return [...own, ...strongest];
   }
 }

@@ -5,13 +5,20 @@ import { signed } from "./colour.js";
 export class Dials {
   constructor(element) {
     this.element = element;
-    this.values = new Map();
+    this.sliders = new Map();
     this.most = 1;
   }
 
+  clear() {
+    this.sliders.clear();
+    this.element.replaceChildren();
+  }
+
   add(name, value = 0) {
-    if (this.values.has(name)) return;
-    this.values.set(name, value);
+    if (this.sliders.has(name)) {
+      this.set(name, value);
+      return;
+    }
     const row = document.createElement("div");
     row.className = "dial";
     const label = document.createElement("label");
@@ -20,30 +27,41 @@ export class Dials {
     Object.assign(slider, { type: "range", min: -this.most, max: this.most, step: 0.05, value });
     slider.id = label.htmlFor = `dial-${name.replaceAll(" ", "-")}`;
     const shown = document.createElement("output");
+    shown.htmlFor = slider.id;
     const remove = document.createElement("button");
     Object.assign(remove, { type: "button", textContent: "✕", ariaLabel: `remove ${name}` });
-    const set = () => {
-      this.values.set(name, Number(slider.value));
-      shown.textContent = signed(Number(slider.value));
+    const tell = () => {
+      const dial = Number(slider.value), half = 50 + (dial / this.most) * 50;
+      shown.textContent = dial === 0 ? "0" : signed(dial);
+      // The bar grows from the middle.
+      row.style.setProperty("--from", `${Math.min(50, half)}%`);
+      row.style.setProperty("--to", `${Math.max(50, half)}%`);
+      row.style.setProperty("--fill", `var(--${dial > 0 ? "red" : "blue"})`);
     };
-    slider.addEventListener("input", set);
+    slider.addEventListener("input", tell);
+    slider.addEventListener("dblclick", () => this.set(name, 0));
     remove.addEventListener("click", () => {
-      this.values.delete(name);
+      this.sliders.delete(name);
       row.remove();
     });
     row.append(label, slider, shown, remove);
     this.element.append(row);
-    set();
+    this.sliders.set(name, slider);
+    tell();
+  }
+
+  set(name, value) {
+    const slider = this.sliders.get(name);
+    slider.value = value;
+    slider.dispatchEvent(new Event("input"));
   }
 
   zero() {
-    for (const slider of this.element.querySelectorAll("input")) {
-      slider.value = 0;
-      slider.dispatchEvent(new Event("input"));
-    }
+    for (const name of this.sliders.keys()) this.set(name, 0);
   }
 
   get bias() {
-    return Object.fromEntries([...this.values].filter(([, value]) => value !== 0));
+    const values = [...this.sliders].map(([name, slider]) => [name, Number(slider.value)]);
+    return Object.fromEntries(values.filter(([, value]) => value !== 0));
   }
 }

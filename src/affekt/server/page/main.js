@@ -2,14 +2,18 @@
 
 import { Column } from "./column.js";
 import { Dials } from "./dials.js";
-import { trace, AffectMap } from "./pictures.js";
+import { difference } from "./compare.js";
+import { EXAMPLES } from "./examples.js";
+import { eventLine, listMonitors } from "./guard.js";
+import { AffectMap } from "./map.js";
+import { trace } from "./trace.js";
 import { signed } from "./colour.js";
 import * as wire from "./wire.js";
 
 const $ = (id) => document.getElementById(id);
 const dials = new Dials($("dials"));
 const columns = new Map();
-let messages = [], known = null, map = null, running = null, drawn = 0;
+let messages = [], known = null, emotions = new Set(), map = null, running = null, pair = [], drawn = 0;
 
 async function start() {
   try {
@@ -18,59 +22,84 @@ async function start() {
     $("model").textContent = error.message;
     return;
   }
-  $("model").textContent = `${known.model} · ${known.concepts.length} concepts, read at layer ${known.read_layer}`;
-  $("concepts").replaceChildren(...known.concepts.map(({ name }) => new Option(name)));
   const names = known.concepts.map(({ name }) => name);
+  emotions = new Set(known.concepts.filter(({ kind }) => kind === "emotion").map(({ name }) => name));
+  $("model").textContent = `${known.model} · ${emotions.size} emotions, read at layer ${known.read_layer}`;
+  $("concepts").replaceChildren(...names.map((name) => new Option(name)));
   if (!names.includes($("concept").value)) $("concept").value = names[0];
   dials.most = known.max_dial;
+  dials.clear();
   if (known.max_dial > 0) ["calm", "desperate", "happy"].filter((name) => names.includes(name)).forEach((n) => dials.add(n));
-  else $("dials").textContent = "this server does not allow emotion_bias";
-  $("monitors").replaceChildren(...known.monitors.map((monitor) => {
-    const line = document.createElement("li");
-    const side = monitor.direction === "above" ? "over" : "under";
-    line.textContent = `${monitor.name}: ${monitor.action} ${side} z ${monitor.threshold.toFixed(2)}`;
-    return line;
-  }));
-  if (!known.monitors.length) $("monitors").textContent = "No policy: nothing is guarded.";
+  else $("dials").textContent = "This key may not steer: emotion_bias is not allowed.";
+  for (const control of [$("new-dial"), $("add-dial"), $("zero"), $("compare")]) control.disabled = known.max_dial === 0;
+  listMonitors($("monitors"), known.monitors);
   map = new AffectMap($("map"), known.concepts);
-  trace($("trace"), [], known.monitors);
-  const past = await wire.get("/v1/events?limit=20");
+  examples(names);
+  pictures();
+  const past = await wire.get("/v1/events?limit=30");
+  $("events").replaceChildren();
   past.data.forEach(tell);
-  listen();
+  listen(past.data.at(-1)?.id ?? 0);
 }
 
-async function listen() {
+let listening = 0;
+async function listen(after) {
+  const own = ++listening;
   try {
-    for await (const event of wire.events("/v1/events/stream")) tell(event);
+    for await (const event of wire.events("/v1/events/stream")) {
+      if (own !== listening) return;
+      if (event.id > after) tell(event);
+    }
   } catch {
     // The server went away; the next message says so.
   }
 }
 
-function tell(event) {
-  const line = document.createElement("li");
-  const show = document.createElement("button");
-  show.type = "button";
-  const at = event.token === null ? "the prompt's end" : `token ${event.token}`;
-  show.textContent = `${event.time.slice(11, 19)} ${event.monitor}: z ${event.value?.toFixed(2)} at ${at}, ${event.action}`;
-  show.addEventListener("click", () => reveal(event));
-  line.append(show);
-  $("events").prepend(line);
+function examples(names) {
+  const fitting = EXAMPLES.filter(({ bias, concept }) => [...Object.keys(bias), concept].every((name) => names.includes(name)));
+  $("examples").replaceChildren(...fitting.map((example) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    const said = Object.entries(example.bias).map(([name, value]) => `${name} ${signed(value)}`).join(", ");
+    const words = document.createElement("span"), bias = document.createElement("small");
+    words.textContent = example.text;
+    bias.textContent = said;
+    button.append(words, bias);
+    button.addEventListener("click", () => begin(example));
+    return button;
+  }));
 }
 
-// The token heat map of the reply that an event is of, if it was written on this page.
-function reveal(event) {
+function begin({ text, bias, concept }) {
+  dials.zero();
+  for (const [name, value] of Object.entries(bias)) dials.add(name, Math.sign(value) * Math.min(Math.abs(value), known.max_dial));
+  $("compare").checked = true;
+  choose(concept);
+  $("prompt").value = text;
+  send();
+}
+
+function tell(event) {
+  $("events").prepend(eventLine(event, reveal));
+}
+
+// Shows where an event happened: in the chat if its reply is there, else in its own heat map.
+function reveal(event, strip) {
   const column = columns.get(event.request);
-  if (!column) return;
-  const watched = known.monitors.find(({ name }) => name === event.monitor)?.what;
-  if (typeof watched === "string" && !["valence", "arousal"].includes(watched)) choose(watched);
-  (column.tokens[event.token ?? 0]?.span ?? column.words).focus();
-  column.element.scrollIntoView({ block: "center" });
+  const watched = event.concepts?.[0];
+  if (watched && emotions.has(watched)) choose(watched);
+  if (column && !column.said) {
+    column.element.scrollIntoView({ block: "center" });
+    column.written.focus(event.token ?? 0);
+  } else if (strip) {
+    strip.focus((event.token ?? 0) - event.heat.first);
+  }
 }
 
 function choose(concept) {
   $("concept").value = concept;
   columns.forEach((column) => column.recolour(concept));
+  if (pair.length) pictures();
 }
 
 function turn(who, ...content) {
@@ -78,27 +107,20 @@ function turn(who, ...content) {
   block.className = `turn ${who}`;
   const label = document.createElement("div");
   label.className = "who";
-  label.textContent = who;
+  label.textContent = who === "user" ? "you" : known.model;
   block.append(label, ...content);
   $("log").append(block);
-  block.scrollIntoView({ block: "end" });
+  return block;
 }
 
-function wanted() {
-  const names = known.concepts.map(({ name }) => name);
-  const watched = known.monitors.map(({ what }) => what).filter((what) => names.includes(what));
+async function write(column, bias) {
   const axes = known.concepts.some(({ place }) => place) ? ["valence", "arousal"] : [];
-  const concept = names.includes($("concept").value) ? [$("concept").value] : [];
-  return [...new Set([...concept, ...watched, ...dials.values.keys(), "top-8", ...axes])];
-}
-
-async function write(column, bias, live) {
   const body = {
     messages,
     max_tokens: Number($("tokens").value),
     temperature: Number($("temperature").value),
     seed: Number($("seed").value),
-    emotions: wanted(),
+    emotions: ["top-999", ...axes],
     ...(Object.keys(bias).length ? { emotion_bias: bias } : {}),
   };
   try {
@@ -108,28 +130,31 @@ async function write(column, bias, live) {
         column.finish(choice.finish_reason, choice.affekt ?? {});
         (choice.affekt?.events ?? []).forEach((event) => columns.set(event.request, column));
       }
-      if (live) picture(column, Boolean(choice.finish_reason));
+      pictures(!choice.finish_reason);
     }
   } catch (error) {
     column.fail(error.name === "AbortError" ? "stopped" : error.message);
   }
 }
 
-// Pictures cost more than tokens: at most five a second, and one at the end.
-function picture(column, last) {
+// Pictures cost more than tokens: at most four a second while a reply is written.
+function pictures(busy = false) {
   const now = performance.now();
-  if (!last && now - drawn < 200) return;
+  if (busy && now - drawn < 250) return;
   drawn = now;
-  trace($("trace"), column.tokens, known.monitors);
-  map.draw(column.tokens);
-  const z = column.tokens.at(-1)?.z;
-  if (z?.valence !== undefined) $("now").textContent = `last token: valence ${signed(z.valence)}, arousal ${signed(z.arousal)}`;
+  const tokens = pair.at(-1)?.tokens ?? [];
+  trace($("trace"), tokens, known.monitors, emotions, $("concept").value);
+  map.draw(pair);
+  $("log").scrollTop = $("log").scrollHeight;
+  const z = tokens.at(-1)?.z;
+  if (z?.valence !== undefined) $("now").textContent = `Last token: valence ${signed(z.valence)}, arousal ${signed(z.arousal)}. Lines are means over five tokens.`;
 }
 
 async function send() {
   const text = $("prompt").value.trim();
   if (!text || running || !known) return;
   running = new AbortController();
+  $("empty").hidden = true;
   $("send").disabled = true;
   $("stop").disabled = false;
   $("prompt").value = "";
@@ -138,21 +163,42 @@ async function send() {
   words.className = "words";
   words.textContent = text;
   turn("user", words);
-  const bias = dials.bias;
+  const bias = dials.bias, chosen = $("concept").value;
   const named = Object.entries(bias).map(([name, value]) => `${name} ${signed(value)}`).join(", ");
-  const own = new Column(named || "without bias", $("concept").value);
-  const pair = $("compare").checked && named ? [new Column("without bias", $("concept").value), own] : [own];
+  const own = new Column(named || "without bias", chosen);
+  pair = $("compare").checked && named ? [new Column("without bias", chosen), own] : [own];
+  own.element.classList.toggle("biased", Boolean(named));
   pair.forEach((column) => columns.set(column, column));
   const side = document.createElement("div");
   side.className = "columns";
   side.append(...pair.map(({ element }) => element));
-  turn("assistant", side);
-  await Promise.all(pair.map((column) => write(column, column === own ? bias : {}, column === own)));
+  const block = turn("assistant", side);
+  await Promise.all(pair.map((column) => write(column, column === own ? bias : {})));
+  const changed = pair.length === 2 && difference(...pair, emotions);
+  if (changed) block.append(changed);
   messages.push({ role: "assistant", content: own.text });
   running = null;
+  pictures();
   $("send").disabled = false;
   $("stop").disabled = true;
-  $("prompt").focus();
+  $("prompt").focus({ preventScroll: true });
+}
+
+function reset() {
+  running?.abort();
+  messages = [];
+  pair = [];
+  columns.clear();
+  $("log").querySelectorAll(".turn").forEach((block) => block.remove());
+  $("empty").hidden = false;
+  if (known) pictures();
+}
+
+function addDial() {
+  const name = $("new-dial").value.trim();
+  if (!known?.concepts.some((concept) => concept.name === name)) return;
+  dials.add(name, known.max_dial / 2);
+  $("new-dial").value = "";
 }
 
 $("ask").addEventListener("submit", (event) => { event.preventDefault(); send(); });
@@ -160,12 +206,14 @@ $("prompt").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); send(); }
 });
 $("stop").addEventListener("click", () => running?.abort());
-$("reset").addEventListener("click", () => { running?.abort(); messages = []; columns.clear(); $("log").replaceChildren(); });
-$("concept").addEventListener("change", () => choose($("concept").value));
-$("add-dial").addEventListener("click", () => {
-  const name = $("new-dial").value.trim();
-  if (known?.concepts.some((concept) => concept.name === name)) { dials.add(name, known.max_dial / 2); $("new-dial").value = ""; }
-});
+$("reset").addEventListener("click", reset);
+$("concept").addEventListener("change", () => { if (known?.concepts.some(({ name }) => name === $("concept").value)) choose($("concept").value); });
+$("concept").addEventListener("focus", () => $("concept").select());
+$("numbers").addEventListener("change", () => $("log").classList.toggle("numbered", $("numbers").checked));
+$("add-dial").addEventListener("click", addDial);
+$("new-dial").addEventListener("keydown", (event) => { if (event.key === "Enter") addDial(); });
 $("zero").addEventListener("click", () => dials.zero());
 $("key").addEventListener("change", start);
+document.addEventListener("keydown", (event) => { if (event.key === "Escape" && running) running.abort(); });
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => known && pictures());
 start();

@@ -37,15 +37,18 @@ class Database:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self.lite = parsed.get_backend_name() == "sqlite"
+            in_file = self.lite and parsed.database and parsed.database != ":memory:"
+            self._file = Path(parsed.database or "") if in_file else None
+            self._inode: tuple[int, int] | None = None
             options: dict[str, Any] = {"connect_args": {"timeout": PATIENCE}} if self.lite else {}
-            if self.lite and parsed.database and parsed.database != ":memory:":
-                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            if self._file is not None:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
             self._engine: Engine = create_engine(parsed, pool_pre_ping=not self.lite, **options)
         except (ArgumentError, ImportError, SQLAlchemyError, OSError) as error:
             raise StoreError(f"the database {_hidden(url)} cannot be opened: {_first_line(error)}") from error
         self._name = parsed.render_as_string(hide_password=True)
         if self.lite:
-            event.listen(self._engine, "connect", _lite)
+            event.listen(self._engine, "connect", self._opened)
 
     def migrate(self) -> None:
         """Brings the tables to what this version needs; raises StoreError."""
@@ -72,9 +75,11 @@ class Database:
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A transaction; committed at the end, taken back by an error. Raises StoreError."""
+        self._here()
         try:
             with Session(self._engine) as session, session.begin():
                 yield session
+            self._here()
         except (SQLAlchemyError, OSError) as error:
             raise self._error(error) from error
 
@@ -87,15 +92,37 @@ class Database:
         """Lets go of the connections."""
         self._engine.dispose()
 
+    def _opened(self, connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            cursor.execute(f"PRAGMA {setting}")
+        cursor.close()
+        self._inode = _inode(self._file)
+
+    def _here(self) -> None:
+        """Whether the file that is open still has its name: SQLite goes on writing to one that is deleted,
+        and nobody would ever read that."""
+        if self._inode is None or _inode(self._file) == self._inode:
+            return
+        self._engine.dispose()
+        if _inode(self._file) is None:
+            raise StoreError(
+                f"the database {self._name} is gone: its file was deleted or moved; bring it back"
+            )
+        self._inode = None
+        raise StoreError(f"the database {self._name} was replaced while it was open; it is opened anew")
+
     def _error(self, error: Exception) -> StoreError:
         return StoreError(f"the database {self._name} fails: {_first_line(error)}")
 
 
-def _lite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {setting}")
-    cursor.close()
+def _inode(file: Path | None) -> tuple[int, int] | None:
+    """Which file stands under a name; None for none."""
+    try:
+        found = file.stat() if file is not None else None
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found is not None else None
 
 
 def _first_line(error: BaseException) -> str:

@@ -39,6 +39,21 @@ class Utc(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Names(TypeDecorator[list[str]]):
+    """Names in one text, each between two bars, so that every database can look for one."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: list[str] | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else "".join(f"|{name}" for name in value) + "|"
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> list[str]:  # noqa: ARG002
+        """From the database."""
+        return [name for name in (value or "").split("|") if name]
+
+
 class Base(DeclarativeBase):
     """All tables."""
 
@@ -92,6 +107,8 @@ class EventRow(Base):
     action: Mapped[str] = mapped_column(String(32))
     followed: Mapped[str] = mapped_column(Text)
     readings: Mapped[dict[str, Any]] = mapped_column(JSON)
+    concepts: Mapped[list[str]] = mapped_column(Names)
+    heat: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class KeyRow(Base):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import delete, select
+from sqlalchemy import Text, delete, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from affekt.server.store.database import Database
@@ -57,7 +57,7 @@ class Filter:
     monitor: str | None = None
     """Name of the monitor."""
     concept: str | None = None
-    """A monitor whose values hold this name, or that is called so."""
+    """A monitor that watches this concept or axis, or that is called so."""
     action: str | None = None
     """What the policy did."""
     key: str | None = None
@@ -99,20 +99,33 @@ class Trail:
 
     def record(
         self, summary: Summary, events: Sequence[Mapping[str, Any]] = (), prompt: str = "", reply: str = ""
-    ) -> None:
+    ) -> list[dict[str, Any]]:
         """Commits a reply and its events together. A reply that is there already stays as it is.
+
+        Args:
+            summary: the reply.
+            events: as `Event.to_dict` gives them; `concepts`, what the monitor watches, and `heat`, its
+                values over the tokens around the trip, may be there too.
+            prompt: what was asked.
+            reply: what was said.
+
+        Returns:
+            The events as `events` gives them.
 
         Raises:
             StoreError: it could not be committed; nothing of it is there then.
         """
         with self.database.session() as session:
             if session.get(ReplyRow, (summary.request, summary.choice)) is not None:
-                return
+                return []
             fields = {name: getattr(summary, name) for name in Summary.__dataclass_fields__}
             fields["bias"], fields["readings"] = _plain(summary.bias), _plain(summary.readings)
             session.add(ReplyRow(**fields, prompt=self._kept(prompt), reply=self._kept(reply)))
             session.flush()
-            session.add_all(self._event(event, summary) for event in events)
+            rows = [self._event(event, summary) for event in events]
+            session.add_all(rows)
+            session.flush()
+            return [_row(row) for row in rows]
 
     def events(self, wanted: Filter | None = None) -> Iterator[dict[str, Any]]:
         """Events, the oldest first, a page at a time; raises StoreError."""
@@ -136,6 +149,9 @@ class Trail:
             query = query.where(EventRow.time < wanted.until)
         if wanted.after is not None:
             query = query.where(EventRow.id > wanted.after)
+        if wanted.concept is not None:
+            watches = type_coerce(EventRow.concepts, Text).contains(f"|{wanted.concept}|", autoescape=True)
+            query = query.where(or_(watches, EventRow.monitor == wanted.concept))
         with self.database.session() as session:
             yield from self._pages(session, query, wanted)
 
@@ -160,29 +176,15 @@ class Trail:
             session.execute(delete(ReplyRow).where(ReplyRow.time < before))
             return len(old)
 
-    def _pages(self, session: Session, query: Any, wanted: Filter) -> Iterator[dict[str, Any]]:
+    @staticmethod
+    def _pages(session: Session, query: Any, wanted: Filter) -> Iterator[dict[str, Any]]:
         if wanted.limit is not None and wanted.after is None:
             # The latest come last, as in a log.
-            newest = session.scalars(self._named(query, wanted).order_by(EventRow.id.desc()))
-            kept = []
-            for row in newest.yield_per(PAGE):
-                if _about(row, wanted.concept):
-                    kept.append(_row(row))
-                if len(kept) == wanted.limit:
-                    break
-            yield from reversed(kept)
+            newest = session.scalars(query.order_by(EventRow.id.desc()).limit(wanted.limit))
+            yield from reversed([_row(row) for row in newest])
             return
-        given = 0
-        for row in session.scalars(query.order_by(EventRow.id)).yield_per(PAGE):
-            if _about(row, wanted.concept):
-                yield _row(row)
-                given += 1
-                if given == wanted.limit:
-                    return
-
-    @staticmethod
-    def _named(query: Any, wanted: Filter) -> Any:
-        return query.limit(wanted.limit) if wanted.concept is None else query
+        for row in session.scalars(query.order_by(EventRow.id).limit(wanted.limit)).yield_per(PAGE):
+            yield _row(row)
 
     def _event(self, event: Mapping[str, Any], summary: Summary) -> EventRow:
         return EventRow(
@@ -200,7 +202,16 @@ class Trail:
             action=event["action"],
             followed=_clean(event["followed"]) if self._text == "keep" else event["followed"],
             readings=_plain(event["values"]),
+            concepts=[_clean(name) for name in event.get("concepts", ())],
+            heat=self._heat(event.get("heat")),
         )
+
+    def _heat(self, heat: Mapping[str, Any] | None) -> dict[str, Any] | None:
+        """A heat map without its tokens where text is not kept."""
+        if heat is None:
+            return None
+        plain: dict[str, Any] = _plain(heat)
+        return plain if self._text == "keep" else {**plain, "text": None}
 
     def _kept(self, text: str) -> str | None:
         if self._text == "keep":
@@ -208,10 +219,6 @@ class Trail:
         if self._text == "hash":
             return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
         return None
-
-
-def _about(row: EventRow, concept: str | None) -> bool:
-    return concept is None or concept == row.monitor or concept in row.readings
 
 
 def _row(row: EventRow | ReplyRow) -> dict[str, Any]:
