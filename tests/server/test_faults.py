@@ -169,7 +169,7 @@ def test_a_client_that_reads_a_byte_a_second_holds_nobody_up(server: Running) ->
     # Its reply is written and on record although it has not read it.
     until(lambda: len(server.service.trail.replies(limit=1000)) == before + 4)
     longest = max(server.service.trail.replies(limit=4), key=lambda row: row["reply_tokens"])
-    assert longest["reply_tokens"] > 100
+    assert longest["reply_tokens"] > 40 and longest["finish_reason"] != "cancelled"
 
 
 def test_a_client_that_reads_nothing_is_let_go() -> None:

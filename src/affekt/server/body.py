@@ -27,7 +27,8 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         try:
-            body = await asyncio.wait_for(self._read(scope, receive), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                body = await self._read(scope, receive)
         except TimeoutError:
             late = f"the body has not come within {self._seconds:g} seconds"
             await failure(Refused(408, late, "body_too_slow", headers={"Connection": "close"}))(

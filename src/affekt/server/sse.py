@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.responses import Response, StreamingResponse
+from pydantic_core import to_json
 
 from affekt.server.failures import failure
 
@@ -18,11 +19,12 @@ DONE = b"data: [DONE]\n\n"
 
 def line(piece: Mapping[str, Any]) -> bytes:
     """One event."""
-    return (
-        b"data: "
-        + json.dumps(piece, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
-        + b"\n\n"
-    )
+    try:
+        said = to_json(piece, inf_nan_mode="null")
+    except ValueError:
+        # Half a surrogate pair, which is no UTF-8.
+        said = json.dumps(piece, ensure_ascii=False).encode("utf-8", "replace")
+    return b"data: " + said + b"\n\n"
 
 
 async def events(request: Request, chunks: AsyncIterator[Mapping[str, Any]]) -> Response:

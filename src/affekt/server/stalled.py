@@ -20,7 +20,8 @@ class Stalled:
 
         async def bounded(message: Message) -> None:
             try:
-                await asyncio.wait_for(send(message), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
             except TimeoutError:
                 raise OSError("the client takes nothing of its answer") from None
 
