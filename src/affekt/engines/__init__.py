@@ -2,6 +2,7 @@
 
 from affekt.engines.engine import Collected, Engine, Reply, Request, Sampling, Token, TopToken
 from affekt.engines.extract import extract
+from affekt.engines.opening import OpenedEngine, open_engine
 from affekt.engines.transformers import TransformersEngine
 from affekt.engines.watch import Directive, Watch, Watcher, WatchRow
 
@@ -9,6 +10,7 @@ __all__ = [
     "Collected",
     "Directive",
     "Engine",
+    "OpenedEngine",
     "Reply",
     "Request",
     "Sampling",
@@ -19,4 +21,5 @@ __all__ = [
     "WatchRow",
     "Watcher",
     "extract",
+    "open_engine",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
@@ -19,7 +20,7 @@ from affekt.engines.transformers.read import read
 from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed, program_of
 from affekt.engines.transformers.score import pair, score
 from affekt.errors import PromptError
-from affekt.models.model import Model
+from affekt.models.model import Identity, Model
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -67,6 +68,21 @@ class TransformersEngine:
         self.vectors = vectors
         self._core = Core(model, vectors, token_budget, cache)
         self._limits = (batch_size, cache_tokens, prefill_chunk)
+
+    @property
+    def identity(self) -> Identity:
+        """Of the opened model."""
+        return self.model.identity
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's."""
+        return self.model.tokenizer
+
+    @property
+    def context(self) -> int:
+        """The longest sequence the model takes, in tokens."""
+        return self.model.context
 
     @property
     def joins(self) -> bool:

@@ -1,0 +1,39 @@
+"""Engines by their names."""
+
+from __future__ import annotations
+
+import pytest
+
+from affekt.engines import OpenedEngine, TransformersEngine, open_engine
+from affekt.engines.opening import ENGINES
+from affekt.engines.transformers import opening
+from affekt.errors import ModelError, VectorsError
+from tests.engines.small import opened, vectors_for
+from tests.models import tiny
+
+
+def test_the_transformers_engine_opens_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = opened()
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(opening, "load", lambda *words: asked.append(words) or model)
+    vectors = vectors_for(model)
+    engine = open_engine("transformers", "some/model", vectors, dtype="float32")
+    assert isinstance(engine, TransformersEngine) and isinstance(engine, OpenedEngine)
+    assert asked == [("some/model", "float32")] and engine.vectors is vectors
+    assert engine.identity == model.identity and engine.context == model.context
+    assert engine.tokenizer is model.tokenizer
+
+
+def test_vectors_of_another_model_are_refused_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, other = opened(), tiny("llama", seed=5)
+    monkeypatch.setattr(opening, "load", lambda *_: other)
+    with pytest.raises(VectorsError, match="these vectors were extracted from"):
+        open_engine("transformers", "m", vectors_for(model))
+    assert open_engine("transformers", "m", vectors_for(model), sibling=True).identity == other.identity
+
+
+def test_an_unknown_engine_is_refused_by_name() -> None:
+    with pytest.raises(ModelError, match="unknown engine 'transformer'; did you mean 'transformers'"):
+        open_engine("transformer", "m")
+    with pytest.raises(ModelError, match=f"the engines are {', '.join(ENGINES)}"):
+        open_engine("zzz", "m")
