@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "affekt"
 
 ROOMS = [
-    *("errors", "concepts", "models", "vectors", "reading", "steering", "engines", "quality", "explaining"),
-    *("guards", "audit", "studies", "server", "cli"),
+    *("errors", "concepts", "models", "vectors", "reading", "steering", "engines", "scoring"),
+    *("quality", "explaining", "guards", "audit", "studies", "server", "cli"),
 ]
 """From the ground up; a room imports itself and rooms below it."""
 

@@ -32,6 +32,7 @@ COMMANDS = (
     "gate",
     "study",
     "report",
+    "score_corpus",
     "serve",
     "events",
     "keys",
@@ -60,7 +61,7 @@ def _register() -> None:
         if isinstance(command, typer.Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name.replace("_", "-"))(command)
 
 
 def _speak_plainly() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.making import make_vectors, set_dial
+from affekt.cli.making import make_share, make_vectors, merge_into, set_dial
 from affekt.cli.options import Dtype, ModelName
 from affekt.cli.session import open_model
 
@@ -26,17 +26,38 @@ def extract(
     dial: Annotated[
         int, typer.Option(min=0, help="Concepts on which the dial is calibrated; 0 leaves that to later.")
     ] = 8,
+    shard: Annotated[
+        str | None,
+        typer.Option(help="I/N, such as 2/4: run only this share of the texts and keep its sums in --out."),
+    ] = None,
+    merge: Annotated[
+        list[Path] | None,
+        typer.Option(help="A share's folder; give all of them. What none of them has run is run here."),
+    ] = None,
     dtype: Dtype = "auto",
 ) -> None:
-    """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was."""
+    """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was.
+
+    Several machines share the work: each runs `--shard I/N --out FOLDER`, then one of them `--merge FOLDER`
+    for each folder, with the same model and options.
+    """
     from affekt.concepts import Corpus
     from affekt.vectors import Recipe
     from affekt.vectors.shelf import shelf
 
-    wanted = layer_numbers(layers)
+    wanted, share = layer_numbers(layers), share_of(shard)
+    if share is not None and (out is None or merge):
+        raise typer.BadParameter(
+            "a share needs --out, a folder for its sums, and no --merge", param_hint="--shard"
+        )
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
     opened = open_model(model, dtype)
+    if share is not None and out is not None:
+        make_share(opened, out, share, corpora, wanted, Recipe(first_token=first_token))
+        return
     file = out or shelf(opened.identity.name)
+    if merge:
+        merge_into(file, merge)
     vectors = make_vectors(opened, file, corpora, wanted, Recipe(first_token=first_token))
     if dial:
         set_dial(opened, vectors, file, dial)
@@ -56,3 +77,13 @@ def layer_numbers(asked: str | None) -> list[int] | None:
             )
         numbers += range(int(low), int(high or low) + 1)
     return numbers
+
+
+def share_of(asked: str | None) -> tuple[int, int] | None:
+    """`"2/4"` as the second of four shares, counted from 0."""
+    if asked is None:
+        return None
+    own, slash, count = asked.partition("/")
+    if not slash or not own.isdigit() or not count.isdigit() or not 1 <= int(own) <= int(count):
+        raise typer.BadParameter(f"{asked!r} is no share such as 1/4 or 4/4", param_hint="--shard")
+    return int(own) - 1, int(count)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from affekt.models import Model
     from affekt.vectors import ConceptVectors, Recipe
 
-__all__ = ["make_vectors", "set_dial"]
+__all__ = ["make_share", "make_vectors", "merge_into", "set_dial"]
 
 
 def make_vectors(
@@ -46,6 +46,43 @@ def make_vectors(
         f"{model.identity.n_layers}, read at layer {vectors.read_layer}; {time.monotonic() - started:.0f} s"
     )
     return vectors
+
+
+def make_share(
+    model: Model,
+    folder: Path,
+    share: tuple[int, int],
+    corpora: Sequence[Corpus] | None,
+    layers: Sequence[int] | None,
+    recipe: Recipe,
+) -> None:
+    """Run one worker's share of an extraction; its sums stay in the folder, also when it is stopped."""
+    from affekt.engines import TransformersEngine
+    from affekt.vectors.extraction import extract_share
+
+    collect = TransformersEngine(model).collect
+    try:
+        with progress_bar() as progress:
+            extract_share(collect, model.identity, folder, share, corpora, layers, recipe, progress)
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
+        raise
+    typer.echo(
+        f"share {share[0] + 1} of {share[1]} is in {folder}; next: affekt extract … --merge {folder} …"
+    )
+
+
+def merge_into(file: Path, shares: Sequence[Path]) -> None:
+    """Put shares together as the state from which the vectors of `file` go on, unless there is one."""
+    from affekt.vectors.sharing import merge_shares
+
+    parts = file.with_suffix(".parts")
+    if any(parts.glob("*.sums")):
+        typer.echo(
+            f"{parts} holds a run that was stopped; it goes on, and no share is merged again", err=True
+        )
+        return
+    typer.echo(f"{merge_shares(shares, parts):,} texts of {len(shares)} shares")
 
 
 def set_dial(model: Model, vectors: ConceptVectors, file: Path, measured: int) -> ConceptVectors:

@@ -96,7 +96,11 @@ class Reading:
         The very first token of a text is left out too. Models gather a huge residual there, whatever it says,
         and one such token would drown the mean of a short text.
         """
-        return self.take(self._content())
+        return self.take(self.content_rows())
+
+    def content_rows(self) -> list[int]:
+        """The indices of the tokens of `content`."""
+        return [i for i in self._rows(CONTENT) if i > 0 or not self.opens_text]
 
     def span(self, start: int, end: int) -> Reading:
         """Only the tokens that share a character with `text[start:end]`; raises ReadingError off the text."""
@@ -140,7 +144,7 @@ class Reading:
         """The `k` concepts of the highest z at one token, or of the highest mean over the content."""
         if token is not None:
             return strongest(self.concepts, self.z[token], k)
-        content = self._content()
+        content = self.content_rows()
         return (self.take(content) if content else self).mean().top(k)
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,9 +213,6 @@ class Reading:
         check_roles(wanted)
         end = self.prompt_end if PROMPT_END in wanted else None
         return [i for i, role in enumerate(self.roles) if role in wanted or i == end]
-
-    def _content(self) -> list[int]:
-        return [i for i in self._rows(CONTENT) if i > 0 or not self.opens_text]
 
     def _some(self, roles: tuple[str, ...]) -> list[int]:
         rows = self._rows(roles) if roles else list(range(len(self)))

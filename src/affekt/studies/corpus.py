@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from affekt.concepts.jsonl import records
 from affekt.errors import CorpusError
+from affekt.scoring import Tally
 from affekt.studies.lab import Lab
 from affekt.studies.result import Result, Table, unjudged
 
@@ -17,9 +15,6 @@ __all__ = ["corpus", "passages"]
 
 KEPT = 5
 """Passages kept for each concept."""
-
-AROUND = 60
-"""Characters shown on both sides of the strongest token."""
 
 BATCH = 64
 
@@ -35,29 +30,17 @@ def corpus(lab: Lab, texts: Sequence[str]) -> Result:
         return Result(
             "corpus", title, f"Not measured: {why}.", checks=(unjudged(what, "fitting passages", "–", why),)
         )
-    best: list[list[tuple[float, int, str]]] = [[] for _ in lab.names]
-    samples = []
+    tally = Tally.empty(len(lab.names), KEPT)
     engine = lab.engine()
     for at in range(0, len(texts), BATCH):
         for number, reading in enumerate(engine.read(list(texts[at : at + BATCH]), lab.names), at):
-            z = reading.z[1:]
-            if not len(z):
-                continue
-            samples.append(z)
-            tops = z.argmax(axis=0)
-            for column, top in enumerate(tops):
-                start, end = reading.spans[top + 1]
-                passage = reading.text[max(0, start - AROUND) : end + AROUND]
-                item = (float(z[top, column]), -number, passage)
-                heap = best[column]
-                (heapq.heappush if len(heap) < KEPT else heapq.heappushpop)(heap, item)
+            tally = tally.add(reading, number, str(number))
         lab.told("corpus", min(at + BATCH, len(texts)), len(texts))
-    everything = np.concatenate(samples)
-    cut = np.percentile(everything, PERCENTILES, axis=0)
+    cut = tally.spread.percentiles(PERCENTILES)
     rows = [
-        {"emotion": name, "place": place, "z": round(z, 4), "text": -number, "passage": passage}
-        for name, heap in zip(lab.names, best, strict=True)
-        for place, (z, number, passage) in enumerate(sorted(heap, reverse=True), 1)
+        {"emotion": name, "place": place, "z": round(one.z, 4), "text": one.ordinal, "passage": one.text}
+        for name, best in zip(lab.names, tally.strongest.best, strict=True)
+        for place, one in enumerate(best, 1)
     ]
     spread = [
         {"emotion": name} | {f"p{p:g}": float(cut[i, column]) for i, p in enumerate(PERCENTILES)}
@@ -67,11 +50,14 @@ def corpus(lab: Lab, texts: Sequence[str]) -> Result:
         "corpus",
         title,
         f"The {KEPT} strongest passages of {len(lab.names)} emotions in {len(texts):,} texts of "
-        f"{len(everything):,} "
+        f"{tally.spread.tokens:,} "
         "tokens. Whether they fit is for the reader to say.",
         (Table.of("passages", rows), Table.of("percentiles", spread)),
         checks=(unjudged(what, "fitting passages (figure 1)", "–", "listed; no rule judges them"),),
-        notes=("The first token of each text is left out: its residual is huge whatever it says.",),
+        notes=(
+            "The first token of each text is left out: its residual is huge whatever it says.",
+            "Percentiles are at most 1/64 off.",
+        ),
     )
 
 

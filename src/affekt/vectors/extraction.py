@@ -21,12 +21,12 @@ from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, content
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.directions import comparable, top_components
-from affekt.vectors.gather import Progress, gather_corpus
+from affekt.vectors.gather import Progress, Share, gather_corpus
 from affekt.vectors.recipe import Recipe, candidate_layers
 from affekt.vectors.references import gather_neutral, gather_references
 from affekt.version import __version__
 
-__all__ = ["Recipe", "candidate_layers", "extract"]
+__all__ = ["Recipe", "candidate_layers", "extract", "extract_share"]
 
 
 def extract(
@@ -56,14 +56,8 @@ def extract(
         StorageError: the state of the run cannot be written.
     """
     recipe = recipe or Recipe()
-    corpora = list(corpora) if corpora is not None else [stories(), traits()]
-    kept = _checked_layers(model, layers, recipe)
-    layouts = [layout(corpus) for corpus in corpora]
-    _check(corpora, layouts)
-    checkpoint = None
-    if resume is not None:
-        about = [__version__, asdict(replace(model, name="")), kept, recipe.first_token]
-        checkpoint = Checkpoint(Path(resume)).about(about)
+    corpora, layouts, kept = _prepared(model, corpora, layers, recipe)
+    checkpoint = _checkpoint(resume, model, kept, recipe) if resume is not None else None
     neutral = gather_neutral(collect, kept, model.d_model, progress, checkpoint)
     norms = neutral.mean_norm()
     bases = [top_components(neutral.covariance(at), recipe.neutral_share) for at in range(len(kept))]
@@ -84,6 +78,63 @@ def extract(
         columns = slice(start, start := start + len(corpus.concepts))
         sets.append(assemble(each, references, columns, norms, corpus, model, kept, recipe))
     return reduce(ConceptVectors.join, sets)
+
+
+def extract_share(
+    collect: Collect,
+    model: Identity,
+    folder: str | Path,
+    share: Share,
+    corpora: Sequence[Corpus] | None = None,
+    layers: Sequence[int] | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """One worker's share of the texts of an extraction, for `sharing.merge_shares`.
+
+    Neutral dialogues and corpora are shared out; the reference texts need all of them first, and are run by
+    the `extract` that goes on from the merged state.
+
+    Args:
+        collect: runs texts through the model.
+        model: identity of that model.
+        folder: where the share's state is kept, one folder a share; a stopped share goes on from there.
+        share: which of how many.
+        corpora: see `extract`, as are the others; the same for every share.
+        layers: layers to keep.
+        recipe: the choices of the method.
+        progress: called as the work goes on.
+
+    Raises:
+        CorpusError: as `extract`.
+        VectorsError: as `extract`, or for a share that is not there.
+        StorageError: the state cannot be written.
+    """
+    if not 0 <= share[0] < share[1]:
+        raise VectorsError(f"share {share[0] + 1} of {share[1]}: give 1 to {max(share[1], 1)}")
+    recipe = recipe or Recipe()
+    corpora, layouts, kept = _prepared(model, corpora, layers, recipe)
+    checkpoint = _checkpoint(folder, model, kept, recipe)
+    gather_neutral(collect, kept, model.d_model, progress, checkpoint, share)
+    pick = content(recipe.first_token)
+    for corpus, cells_of in zip(corpora, layouts, strict=True):
+        gather_corpus(collect, corpus, cells_of, kept, model.d_model, pick, progress, checkpoint, share)
+
+
+def _prepared(
+    model: Identity, corpora: Sequence[Corpus] | None, layers: Sequence[int] | None, recipe: Recipe
+) -> tuple[list[Corpus], list[Layout], tuple[int, ...]]:
+    """The corpora and their layouts, checked, and the layers to keep."""
+    chosen = list(corpora) if corpora is not None else [stories(), traits()]
+    kept = _checked_layers(model, layers, recipe)
+    layouts = [layout(corpus) for corpus in chosen]
+    _check(chosen, layouts)
+    return chosen, layouts, kept
+
+
+def _checkpoint(folder: str | Path, model: Identity, kept: tuple[int, ...], recipe: Recipe) -> Checkpoint:
+    about = [__version__, asdict(replace(model, name="")), kept, recipe.first_token]
+    return Checkpoint(Path(folder)).about(about)
 
 
 def _checked_layers(model: Identity, layers: Sequence[int] | None, recipe: Recipe) -> tuple[int, ...]:

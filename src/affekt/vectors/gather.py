@@ -17,13 +17,20 @@ from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, Pick
 from affekt.vectors.moments import CellMeans
 
-__all__ = ["Progress", "gather_corpus", "gather_tokens"]
+__all__ = ["ALL", "Progress", "Share", "gather_corpus", "gather_tokens"]
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage's name, characters done and characters in all."""
 
 Take: TypeAlias = Callable[[int, Float[Tensor, "layers rows d_model"]], None]
 """Receives a source's index and the residuals of its picked tokens."""
+
+
+Share: TypeAlias = tuple[int, int]
+"""`(i, n)`: of n workers the i-th, from 0, which runs every n-th source from the i-th on."""
+
+ALL: Share = (0, 1)
+"""One worker."""
 
 
 def gather_corpus(
@@ -35,6 +42,7 @@ def gather_corpus(
     pick: Pick,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    share: Share = ALL,
 ) -> tuple[CellMeans, int]:
     """Pool every text of a corpus over the tokens that `pick` chooses and sum the results by cell.
 
@@ -57,7 +65,7 @@ def gather_corpus(
         checkpoint = checkpoint.about(text.record() for text in corpus)
     bodies = [text.body for text in corpus]
     state = {**cells.state(), "short": short}
-    _run(collect, bodies, layers, pick, True, take, corpus.name, state, progress, checkpoint)
+    _run(collect, bodies, layers, pick, True, take, corpus.name, state, progress, checkpoint, share)
     return cells, int(short)
 
 
@@ -71,6 +79,7 @@ def gather_tokens(
     state: dict[str, Tensor],
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    share: Share = ALL,
 ) -> None:
     """Give the residuals of single tokens, those that `pick` chooses, to `add`, a source at a time.
 
@@ -84,6 +93,7 @@ def gather_tokens(
         state: the tensors that `add` changes in place.
         progress: called as the work goes on.
         checkpoint: keeps `state`.
+        share: which of the sources are run.
     """
 
     def take(_index: int, values: Float[Tensor, "layers rows d_model"]) -> None:
@@ -92,7 +102,7 @@ def gather_tokens(
 
     if checkpoint is not None:
         checkpoint = checkpoint.about(sources)
-    _run(collect, sources, layers, pick, False, take, stage, state, progress, checkpoint)
+    _run(collect, sources, layers, pick, False, take, stage, state, progress, checkpoint, share)
 
 
 def _run(
@@ -106,6 +116,7 @@ def _run(
     state: dict[str, Tensor],
     progress: Progress | None,
     checkpoint: Checkpoint | None,
+    share: Share,
 ) -> None:
     """Feed what is not yet done to `take`; `state` are the tensors that `take` changes in place."""
     done: set[int] = set()
@@ -113,9 +124,10 @@ def _run(
         saved, done = checkpoint.load(stage, state)
         for name, value in saved.items():
             state[name].copy_(value)
+    own = range(share[0], len(sources), share[1])
     sizes = [len(plain(source)) for source in sources]
-    total, passed = sum(sizes), sum(sizes[at] for at in done)
-    left = [at for at in range(len(sources)) if at not in done]
+    total, passed = sum(sizes[at] for at in own), sum(sizes[at] for at in own if at in done)
+    left = [at for at in own if at not in done]
     if progress is not None:
         progress(stage, passed, total)
     if not left:
@@ -143,8 +155,8 @@ def _run(
             close()
         if checkpoint is not None and sound:
             checkpoint.save(stage, state, done, now=True)
-    if len(done) < len(sources):
-        raise VectorsError(f"{stage}: the engine gave {len(done)} of {len(sources)} texts back")
+    if missing := sum(at not in done for at in own):
+        raise VectorsError(f"{stage}: the engine gave {len(own) - missing} of {len(own)} texts back")
 
 
 def _overflow(stage: str, source: Source) -> str:

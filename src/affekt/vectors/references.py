@@ -18,7 +18,7 @@ from affekt.concepts.shipped import neutral, stories, two_emotions
 from affekt.models.prompt import Encoded
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, Pick, from_token, prompt_end, role_tokens
-from affekt.vectors.gather import Progress, gather_tokens
+from affekt.vectors.gather import ALL, Progress, Share, gather_tokens
 from affekt.vectors.moments import Gram, ScoreMoments
 from affekt.vectors.readout import Position
 
@@ -31,6 +31,7 @@ def gather_neutral(
     d_model: int,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    share: Share = ALL,
 ) -> Gram:
     """Moments of the tokens of neutral dialogues, the first of each left out: it is a sink of attention, and
     its residual is many times longer than any other."""
@@ -45,6 +46,7 @@ def gather_neutral(
         gram.state(),
         progress,
         checkpoint,
+        share,
     )
     return gram
 
