@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from affekt.engines import OpenedEngine, TransformersEngine, open_engine
+from affekt.engines import OpenedEngine, TransformersEngine, open_engine, opening
 from affekt.engines.opening import ENGINES
-from affekt.engines.transformers import opening
 from affekt.errors import ModelError, VectorsError
 from tests.engines.small import opened, vectors_for
 from tests.models import tiny

@@ -212,7 +212,7 @@ def test_what_is_wrong_is_said_before_anything_is_written(
 
 
 def test_vectors_of_another_model_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from affekt.engines.transformers import opening
+    from affekt.engines import opening
 
     monkeypatch.setattr(opening, "load", lambda *_: tiny("llama", seed=5))
     vectors = vectors_for(tiny("llama"))

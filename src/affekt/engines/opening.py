@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Protocol, cast, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Protocol, runtime_checkable
 
 from transformers import PreTrainedTokenizerBase
 
 from affekt.engines.engine import Engine
+from affekt.engines.transformers.engine import TransformersEngine
 from affekt.errors import ModelError, closest
+from affekt.models import load
 from affekt.models.model import Identity
 from affekt.vectors.conceptvectors import ConceptVectors
 
 __all__ = ["ENGINES", "OpenedEngine", "open_engine"]
-
-ENGINES = {"transformers": "affekt.engines.transformers.opening"}
-"""Name of each engine, and the module whose `open_engine(model, vectors, dtype, sibling)` opens it; imported
-on use, since an engine may need an extra that is not installed."""
 
 
 @runtime_checkable
@@ -60,5 +58,21 @@ def open_engine(
     if engine not in ENGINES:
         hint = closest(engine, ENGINES) or f"; the engines are {', '.join(ENGINES)}"
         raise ModelError(f"unknown engine {engine!r}{hint}")
-    opened = import_module(ENGINES[engine]).open_engine(model, vectors, dtype, sibling)
-    return cast(OpenedEngine, opened)
+    return ENGINES[engine](model, vectors, dtype, sibling)
+
+
+def _transformers(model: str, vectors: ConceptVectors | None, dtype: str, sibling: bool) -> OpenedEngine:
+    return TransformersEngine(load(model, dtype), vectors, sibling=sibling)
+
+
+def _vllm(model: str, vectors: ConceptVectors | None, dtype: str, sibling: bool) -> OpenedEngine:
+    from affekt.engines.vllm import VLLMEngine  # needs what the extra brings
+
+    return VLLMEngine(model, vectors, dtype=dtype, sibling=sibling)
+
+
+ENGINES: Mapping[str, Callable[[str, ConceptVectors | None, str, bool], OpenedEngine]] = {
+    "transformers": _transformers,
+    "vllm": _vllm,
+}
+"""What opens each engine, by its name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,11 @@ class Place:
             return None
         except Exception as error:
             raise StorageError(f"could not read {self.url}/{name}: {_why(error)}") from error
+
+    def remove(self, name: str) -> None:
+        """Removes a file, where it is there and may be removed."""
+        with suppress(Exception):  # every file system behind fsspec raises its own
+            self._system.rm_file(f"{self._root}/{name}")
 
     def names(self, folder: str = "") -> list[str]:
         """The names of the files and folders in it, or in one of its folders; none where it is not there."""

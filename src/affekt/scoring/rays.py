@@ -6,20 +6,21 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from secrets import token_hex
 from typing import Any
 
 from affekt import errors
 from affekt.errors import AffektError, ModelError
 from affekt.scoring.place import Place
-from affekt.scoring.scorer import Scorer
+from affekt.scoring.scorer import STATE, Scorer
 from affekt.scoring.settings import Settings
 from affekt.scoring.survey import Part, Survey
 from affekt.vectors.conceptvectors import ConceptVectors
 
 __all__ = ["score_on_ray"]
 
-RESTARTS = 3
-"""How often a worker that died is started again; a document that kills every worker would go on for ever."""
+DEATHS = 3
+"""Workers that may die over one part; a document that kills every worker would go on for ever."""
 
 RUNS = 16
 """Runs of parts for each worker: parts that follow one another are read from one opened file."""
@@ -52,7 +53,7 @@ def score_on_ray(
             process has started.
 
     Raises:
-        ModelError: Ray is not installed or not reached, or workers die again and again.
+        ModelError: Ray is not installed or not reached, or workers die over one part again and again.
         AffektError: what a worker refuses, as one worker alone would.
     """
     with _ray(cluster) as ray:
@@ -61,13 +62,11 @@ def score_on_ray(
         data = ray.data.from_items(items, override_num_blocks=min(len(items), RUNS * workers))
         scored = data.map_batches(
             _Worker,
-            fn_constructor_args=(settings, vectors, found, out.url, key, tuple(pending)),
+            fn_constructor_args=(settings, vectors, found, out.url, key, tuple(pending), token_hex(8)),
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=workers),
+            compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=max(1, int(resources.get("CPU", workers)) // workers),
             num_gpus=min(1.0, resources.get("GPU", 0) / workers),
-            max_restarts=RESTARTS,
-            max_task_retries=RESTARTS,
         )
         try:
             for row in scored.iter_rows():
@@ -76,8 +75,8 @@ def score_on_ray(
                 yield pending[row["part"]].number
         except ray.exceptions.RayError as error:
             raise ModelError(
-                f"a worker died and did not come back ({type(error).__name__}: out of memory?); what was "
-                "finished is kept, and the same command goes on, perhaps with fewer --workers"
+                f"a worker failed ({type(error).__name__}: {_first_line(error)}); what was finished is kept, "
+                "and the same command goes on"
             ) from error
 
 
@@ -92,7 +91,9 @@ class _Worker:
         out: str,
         key: str,
         pending: Sequence[Part],
+        run: str,
     ) -> None:
+        self._run = run
         self._given = (settings, vectors, found, Place(out), key)
         self._pending = pending
         self._scorer: Scorer | None = None
@@ -102,10 +103,29 @@ class _Worker:
         kind = message = ""
         try:
             self._scorer = self._scorer or Scorer(*self._given)
-            self._scorer.score(self._pending[at])
+            with self._survived(self._pending[at]):
+                self._scorer.score(self._pending[at])
         except AffektError as error:
             kind, message = type(error).__name__, str(error)
         return {"part": [at], "kind": [kind], "message": [message]}
+
+    @contextmanager
+    def _survived(self, part: Part) -> Iterator[None]:
+        """Counts in a file the workers that began a part; refuses one over which too many have died."""
+        _, _, found, out, _ = self._given
+        mark = f"{STATE}/{part.name}.begun"
+        lines = (out.read(mark) or b"").decode().split()
+        begun = [line for line in lines if line == self._run]
+        if len(begun) >= DEATHS:
+            where = f"{found.files[part.file].name}:{part.first + 1}"
+            raise ModelError(
+                f"{len(begun)} workers died over the {part.count} documents from {where} on (no memory?); "
+                "what was finished is kept, and the same command goes on, perhaps with fewer --workers or "
+                "--max-tokens"
+            )
+        out.write(mark, "\n".join([*begun, self._run]).encode())
+        yield
+        out.remove(mark)
 
 
 @contextmanager
@@ -122,12 +142,11 @@ def _ray(cluster: str | None) -> Iterator[Any]:
     if own:
         # Ray's only switch for this; it reports each start to its makers otherwise.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        quiet = {"include_dashboard": False} if cluster in (None, "local") else {}
+        quiet: dict[str, Any] = {"include_dashboard": False} if cluster in (None, "local") else {}
         try:
             ray.init(address=cluster, logging_level=logging.ERROR, log_to_driver=False, **quiet)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            why = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"Ray cannot be started or reached ({why})") from error
+            raise ModelError(f"Ray cannot be started or reached ({_first_line(error)})") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -136,6 +155,10 @@ def _ray(cluster: str | None) -> Iterator[Any]:
     finally:
         if own:
             ray.shutdown()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _error(kind: str, message: str) -> AffektError:

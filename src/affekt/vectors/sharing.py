@@ -60,7 +60,7 @@ def merge_shares(folders: Iterable[str | Path], into: str | Path) -> int:
 
 def _together(one: State, other: State, where: str) -> dict[str, Tensor]:
     done = torch.cat([one["done"], other["done"]]).sort().values
-    if len(done.unique()) < len(done):
+    if len(set(done.tolist())) < len(done):
         raise VectorsError(f"{where} hold the same texts; give each share of one extraction once")
     names = set(one) - {"done"}
     for kind, merge in _KINDS.items():

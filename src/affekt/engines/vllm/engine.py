@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
@@ -18,6 +19,7 @@ from affekt.engines.vllm.front import Front
 from affekt.engines.vllm.opening import Settings, open_driver
 from affekt.engines.vllm.served import Served, served
 from affekt.errors import AffektError, PromptError
+from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -70,6 +72,21 @@ class VLLMEngine:
         self._selfcheck = selfcheck
         self._driver = open_driver(self.model, vectors, self._settings)
         self._checked()
+
+    @property
+    def identity(self) -> Identity:
+        """Of the model."""
+        return self.model.identity
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The model's."""
+        return self.model.tokenizer
+
+    @property
+    def context(self) -> int:
+        """The longest sequence it takes, in tokens."""
+        return self.model.context
 
     @property
     def joins(self) -> bool:
