@@ -1,9 +1,10 @@
 """What a calibration's promise is worth on replies it has not seen.
 
-    python bench/guard.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 64] [--keep FILE]
+    python bench/guard.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 40] [--keep FILE]
 
-Half of the shipped neutral dialogues set the thresholds for 1 % and 5 % false alarms per reply; the model's
-replies to the other half are counted (interval: Clopper & Pearson, by dialogues). Prints JSON."""
+The model replies to the first turn of shipped neutral dialogues. Two thirds of the replies set the thresholds
+for 1 % and 5 % false alarms per reply; alarms on the others are counted (interval: Clopper & Pearson), and
+once more as a mean over many ways to part them. Prints JSON."""
 
 from __future__ import annotations
 
@@ -35,12 +36,11 @@ WATCHED = {"Fear and Overwhelm": "afraid", "Hostile Anger": "angry", "Despair an
 def neutral_replies(
     engine: TransformersEngine, dialogues: int, sampling: Sampling
 ) -> tuple[dict[str, Groups], dict[str, Groups]]:
-    """Per dialogue and reply: each monitor's score as a guard sees it, and each watched concept's mean."""
+    """Per dialogue, of the reply to its first turn: each monitor's score, and each watched concept's mean."""
     watched = tuple(WATCHED.values())
     requests = [
-        Request(prompt, sampling, read=watched, guard=Recorder(monitors()), id=f"{dialogue}.{turn}")
+        Request(turns[0], sampling, read=watched, guard=Recorder(monitors()), id=f"{dialogue}.0")
         for dialogue, turns in enumerate(prompts(neutral()[:dialogues]))
-        for turn, prompt in enumerate(turns)
     ]
     scores: dict[str, dict[str, list[float]]] = {}
     done = 0
@@ -76,17 +76,17 @@ def monitors() -> list[Monitor]:
     return [*each, *windows, Monitor("valence, low", "valence", direction="below")]
 
 
-def promises(scores: Mapping[str, Groups], splits: int, seed: int) -> list[dict[str, Any]]:
-    """Per monitor and rate: alarms on the half that was not used, and their mean over many ways to halve."""
+def promises(scores: Mapping[str, Groups], share: float, splits: int, seed: int) -> list[dict[str, Any]]:
+    """Per monitor and rate: alarms on the part that was not used, and their mean over many ways to part."""
     rng = np.random.default_rng(seed)
     rows = []
     for name, groups in scores.items():
-        half = len(groups) // 2
-        for rate in (rate for rate in RATES if half >= needed(rate)):
+        used = int(len(groups) * share)
+        for rate in (rate for rate in RATES if used >= needed(rate)):
             rates = []
             for split in range(splits):
                 order = rng.permutation(len(groups))
-                before, later = ([groups[i] for i in part] for part in (order[:half], order[half:]))
+                before, later = ([groups[i] for i in part] for part in (order[:used], order[used:]))
                 promise = conformal(before, rate)
                 if split == 0:
                     first = Drift.of(name, promise, before, later)
@@ -114,8 +114,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The options that this bench shares with the homeostat's."""
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--vectors", type=Path)
-    parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--dialogues", type=int, default=240)
+    parser.add_argument("--tokens", type=int, default=40)
+    parser.add_argument("--dialogues", type=int, default=160)
     parser.add_argument("--keep", type=Path, help="the neutral replies' scores, taken from there if there")
 
 
@@ -141,6 +141,7 @@ def main() -> None:
     )
     add_options(parser)
     parser.add_argument("--splits", type=int, default=200)
+    parser.add_argument("--share", type=float, default=2 / 3, help="of the dialogues that calibrate")
     options = parser.parse_args()
     engine, scores, _ = opened(options)
     assert engine.vectors is not None
@@ -148,7 +149,7 @@ def main() -> None:
         "model": options.model,
         "layer": engine.vectors.read_layer,
         "tokens": options.tokens,
-        "calibration": promises(scores, options.splits, seed=0),
+        "calibration": promises(scores, options.share, options.splits, seed=0),
     }
     print(json.dumps(result, indent=2))
 

@@ -1,6 +1,6 @@
 """What the homeostat does to replies that read as fear, anger or desperation, against random directions.
 
-    python bench/homeostat.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 64] [--dose 0.25]
+    python bench/homeostat.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 40] [--dose 0.25]
                               [--part held-out] [--samples 3] [--keep FILE]
 
 The model replies to messages that imply fear, anger or desperation, every second one of which is for
@@ -213,7 +213,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--prompts", type=int, default=None, help="only the first so many")
     parser.add_argument("--samples", type=int, default=1, help="over 1: so many drawn at temperature 0.7")
-    parser.add_argument("--randoms", type=int, default=3, help="directions of each kind")
+    parser.add_argument("--randoms", type=int, default=2, help="directions of each kind")
     parser.add_argument("--part", choices=("development", "held-out", "all"), default="held-out")
     parser.add_argument("--control", action="append", choices=tuple(COUNTERS), help="all unless given")
     parser.add_argument("--dose", type=float, default=0.25, help="at most, in mean residual norms")

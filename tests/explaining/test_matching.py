@@ -40,10 +40,21 @@ def test_share_and_constant_part_are_the_concepts_at_every_layer(tokens: int) ->
     text = spread(rows)
     made = matched(own, text, 5, seed=3)
     assert torch.allclose(made.norm(dim=-1), torch.ones(5, LAYERS), atol=1e-5)
-    middle = unit(rows.mean(1))
+    mean = rows.mean(1)
     for one in made:
         assert shares(one, text) == pytest.approx(shares(own, text), rel=1e-3)
-        assert (one * middle).sum(-1) == pytest.approx((own * middle).sum(-1), abs=1e-4)
+        assert (one * mean).sum(-1) == pytest.approx((own * mean).sum(-1), abs=1e-3)
+        assert (one * own).sum(-1).abs().max() < 1e-5
+
+
+def test_a_state_that_lasts_over_the_text_is_left_to_its_concept() -> None:
+    """What a text is full of is in its mean; a control that took of that mean would take the state out."""
+    own = concept()
+    rows = residuals(40) + 60 * own[:, None]
+    text = spread(rows)
+    for one in matched(own, text, 5, seed=3):
+        assert (one * own).sum(-1).abs().max() < 1e-5
+        assert (shares(one, text) <= shares(own, text) * 1.001).all()
 
 
 def test_the_share_is_what_an_ablation_takes() -> None:
@@ -61,7 +72,11 @@ def test_extreme_shares_are_matched_too(axis: int) -> None:
     own = axes[:, axis]
     text = spread(rows)
     [one] = matched(own, text, 1, seed=0)
-    assert shares(one, text) == pytest.approx(shares(own, text), rel=0.05)
+    # Nothing at right angles to an extreme takes quite as much, or as little.
+    if axis:
+        assert shares(one, text) == pytest.approx(shares(own, text), rel=0.15)
+    else:
+        assert (shares(one, text) > 0.5 * shares(own, text)).all()
 
 
 def test_angles_over_layers_are_kept() -> None:
@@ -76,10 +91,7 @@ def test_angles_over_layers_are_kept() -> None:
 def test_directions_mean_nothing_and_differ() -> None:
     rows, own = residuals(30), concept()
     made = matched(own, spread(rows), 30, seed=0)
-    middle = unit(rows.mean(1))
-    free = unit(own - (own * middle).sum(-1, keepdim=True) * middle)
-    assert (made * free).sum(-1).mean(0).abs().max() < 0.1
-    assert (made * free).sum(-1).abs().max() < 0.75
+    assert (made * own).sum(-1).abs().max() < 1e-5
     between = (made[:, 0] @ made[:, 0].T).fill_diagonal_(0)
     assert between.abs().max() < 0.8
 
@@ -95,7 +107,7 @@ def test_one_token_has_a_mean_and_nothing_else() -> None:
     text = spread(rows)
     [one] = matched(own, text, 1, seed=0)
     assert shares(one, text) == pytest.approx(shares(own, text), rel=1e-4)
-    assert (one * own).sum(-1).abs().max() < 0.8
+    assert (one * own).sum(-1).abs().max() < 1e-5
 
 
 def test_residuals_of_zero_are_refused() -> None:

@@ -34,8 +34,6 @@ class Arm:
     """The concept it is matched to."""
     share: float
     """Share of the residuals' sum of squares that it takes, mean over layers."""
-    overlap: float
-    """|cosine| with that concept's vectors, mean over layers."""
     units: Float[Tensor, "layers d_model"]
     """Its unit vectors at the steering layers."""
 
@@ -88,8 +86,7 @@ def arms(text: Spreads, vectors: ConceptVectors, tested: Sequence[str], n: int, 
             concept = band(vectors, like)
             [units] = matched(concept, own, 1, seed * 100_003 + i)
             share = float(shares(units, own).mean())
-            overlap = float((units * concept).sum(-1).abs().mean())
-            made.append(Arm(f"random {i} ({place})", place, like, share, overlap, units))
+            made.append(Arm(f"random {i} ({place})", place, like, share, units))
     return tuple(made)
 
 

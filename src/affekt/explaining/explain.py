@@ -111,9 +111,7 @@ def explain(
             for reading, own, logprobs in zip(shown, texts, base, strict=True)
         ),
         effects=_effects(text, vectors, tested, random, falls),
-        controls=tuple(
-            Control(a.like, a.place, a.share, a.overlap, _nats(falls[a.name, a.place])) for a in random
-        ),
+        controls=tuple(Control(a.like, a.place, a.share, _nats(falls[a.name, a.place])) for a in random),
         layers=vectors.steer_layers,
         screen=f"all {len(tested)}" if full else said,
         rows=(1 + len(ablations)) * len(texts),

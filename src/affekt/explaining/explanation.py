@@ -86,9 +86,6 @@ class Control:
     """The tokens at which it was projected out."""
     share: float
     """Share of the residuals' sum of squares that it takes there."""
-    overlap: float
-    """|cosine| with that concept, mean over layers; where it is large no direction takes so much of this text
-    but the concept's, and the comparison is too strict."""
     nats: float
     """Fall of the log-probability, or of the log-odds."""
 
@@ -183,7 +180,7 @@ class Explanation:
             "replies": [_replied(self, i) for i in range(len(self.replies))],
             "effects": [_effect(effect) for effect in self.effects],
             "controls": [
-                asdict(own) | {key: _short(getattr(own, key)) for key in ("share", "overlap", "nats")}
+                asdict(own) | {key: _short(getattr(own, key)) for key in ("share", "nats")}
                 for own in self.controls
             ],
         }

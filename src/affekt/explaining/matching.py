@@ -2,17 +2,21 @@
 
 To project out a direction costs a model something whatever the direction means, and the more of the residual
 it takes the more it costs. So a control is made from one concept at a time and keeps, at each layer, what
-counts for that and nothing of the meaning:
+counts for that and nothing of the concept:
 
-- the share of the residuals' sum of squares that lies along it, exactly;
-- within that, the part that is the same at all tokens (the component along their mean), exactly;
+- the share of the residuals' sum of squares that it takes, as nearly as the text allows;
+- within that, what is the same at all tokens (the component of the mean);
 - the angles between its vectors at different layers, nearly: the concept's own vectors are turned by one
   random rotation of the whole space. Directions drawn anew at each layer would take out something else at
   each, and one direction for all would take out less and less, as later layers have little of it left.
 
-The turned vectors hold another share, so each is tilted: with C the covariance of the residuals over tokens,
-less what lies along their mean, it becomes `exp(beta C) v`, made as long as it was, with the one `beta` at
-which the share is the concept's. Both ends of the scale can be reached, and the tilt is smooth over layers.
+At each layer it is at right angles to the concept. A state that lasts over a whole text is a part of the
+text's mean, so a control that keeps the mean as it is would take the very cause out that it is to be compared
+with; what it takes of the mean is therefore taken from the rest of it.
+
+The turned vectors hold another share, so each is tilted: with C the covariance of the residuals over tokens
+it becomes `exp(beta C) v`, made as long as it was, with the one `beta` at which the share is the concept's.
+Both ends of the scale can be reached, and the tilt is smooth over layers.
 """
 
 from __future__ import annotations
@@ -42,10 +46,10 @@ class Spread:
     """Sum of squares, all tokens together."""
     residuals: Float[np.ndarray, "tokens d_model"]
     """The residuals."""
-    middle: Float[np.ndarray, " d_model"]
-    """Unit vector along their mean."""
+    mean: Float[np.ndarray, " d_model"]
+    """Their mean."""
     axes: Float[np.ndarray, "axes d_model"]
-    """Principal axes of what is left when the component along the mean is taken away; orthonormal."""
+    """Principal axes of what is left when the mean is taken away; orthonormal."""
     variance: Float[np.ndarray, " axes"]
     """Variance along each, the greatest being 1."""
 
@@ -66,14 +70,10 @@ def spread(residuals: Float[Tensor, "layers tokens d_model"]) -> tuple[Spread, .
         if not total > 0:
             raise ValueError(f"no variance to match: residuals of the shape {tuple(residuals.shape)}")
         mean = rows.mean(0)
-        size = float(np.linalg.norm(mean))
-        middle = mean / size if size > 0 else mean
-        rest = rows - mean
-        rest = rest - np.outer(rest @ middle, middle)
-        variance, axes = _axes(rest)
+        variance, axes = _axes(rows - mean)
         kept = variance > LEAST * total
         variance = variance[kept]
-        made.append(Spread(total, rows, middle, axes[kept], variance / max(variance.max(initial=0), 1e-300)))
+        made.append(Spread(total, rows, mean, axes[kept], variance / max(variance.max(initial=0), 1e-300)))
     return tuple(made)
 
 
@@ -122,9 +122,14 @@ def matched(
 def _tilted(
     vector: Float[np.ndarray, " d_model"], target: Float[np.ndarray, " d_model"], text: Spread
 ) -> Float[np.ndarray, " d_model"]:
-    """The unit vector of the target's share and of its component along the mean."""
-    along = float(np.clip(target @ text.middle, -1.0, 1.0))
-    vector = vector - (vector @ text.middle) * text.middle
+    """The unit vector of the target's share, of as much of the mean, at right angles to it."""
+    constant = float(target @ text.mean)
+    middle = text.mean - constant * target
+    size = float(np.linalg.norm(middle))
+    middle = middle / size if size > 0 else middle
+    along = float(np.clip(constant / size, -1.0, 1.0)) if size > 0 else 0.0
+    bound = np.stack([target, middle])
+    vector = vector - (bound @ vector) @ bound
     inside = text.axes @ vector
     outside = vector - inside @ text.axes
     length = np.sqrt(1.0 - along**2)
@@ -134,7 +139,8 @@ def _tilted(
         # Exponents are taken relative to the largest, which is 0 for directions without variance.
         top = max(beta, 0.0)
         weighed = (inside * np.exp(beta * text.variance - top)) @ text.axes + outside * np.exp(-top)
-        tilted: np.ndarray = along * text.middle + length * weighed / np.linalg.norm(weighed)
+        weighed = weighed - (bound @ weighed) @ bound
+        tilted: np.ndarray = along * middle + length * weighed / np.linalg.norm(weighed)
         return tilted
 
     def gap(beta: float) -> float:

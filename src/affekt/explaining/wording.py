@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from affekt.explaining.explanation import Effect, Explanation, Place
 
 __all__ = ["PLACE_NAMES", "method", "nats", "p_value", "said", "signed"]
@@ -45,14 +43,14 @@ def said(explanation: Explanation) -> str:
 
 def method(explanation: Explanation) -> str:
     """How it was measured."""
-    effect, overlap = explanation.effects[0], np.mean([control.overlap for control in explanation.controls])
+    effect = explanation.effects[0]
     layers = explanation.layers
     band = f"layer {layers[0]}" if len(layers) == 1 else f"layers {layers[0]} to {layers[-1]}"
     return (
         f"Tested: {explanation.screen}. Each was projected out of the residual at {band}. Random directions: "
-        f"{effect.n} at each place, turned from the tested concepts and matched to their share of variance "
-        f"there; mean |cosine| with them {overlap:.2f}. {explanation.rows} rows scored. The effects are of "
-        f"directions in the residual stream: another part of the network may carry the concept as well."
+        f"{effect.n} at each place, turned from the tested concepts, each at right angles to its own and "
+        f"matched to the share of variance that it takes there. {explanation.rows} rows scored. The effects "
+        f"are of directions in the residual stream: other parts of the network may carry the concept too."
     )
 
 

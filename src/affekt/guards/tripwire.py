@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,10 @@ from affekt.guards.document import written
 from affekt.guards.homeostat import Homeostat
 from affekt.guards.monitor import Monitor
 from affekt.guards.policy import Policy
+from affekt.guards.reach import LEAST, reach
 from affekt.guards.rule import Rule
 from affekt.models.model import Identity
-from affekt.steering.bias import Bias, parse
+from affekt.steering.bias import AffektWarning, Bias, parse
 from affekt.vectors.conceptvectors import ConceptVectors
 
 __all__ = ["Tripwire", "tripwires"]
@@ -54,6 +56,9 @@ def tripwires(
         PolicyError: a concept that the vectors do not hold, a rate without calibration, an uncalibrated dial,
             or thresholds that contradict each other once they are known.
         CalibrationError: the calibration is of another model, of other vectors, or of too few dialogues.
+
+    Warns:
+        AffektWarning: for a counter-bias that hardly moves what it counters.
     """
     policy.check_concepts(vectors.names)
     layer = vectors.read_layer if policy.layer is None else policy.layer
@@ -96,10 +101,23 @@ def _wire(rule: Rule, index: int, vectors: ConceptVectors, layer: int) -> Tripwi
         bias = parse(spec, vectors) if spec else None
     except AffektError as error:
         raise PolicyError(f"monitors[{index}].action: {error}") from error
+    if bias is not None and isinstance(action, Counter | Resample):
+        _warn(monitor, bias, vectors, layer, f"monitors[{index}].action")
     homeostat = None
     if isinstance(action, Counter):
         homeostat = Homeostat(action.gain, action.release, action.band)
     return Tripwire(monitor, action, rule.rank, bias, homeostat)
+
+
+def _warn(monitor: Monitor, bias: Bias, vectors: ConceptVectors, layer: int, at: str) -> None:
+    moved = reach(monitor, bias, vectors, layer)
+    if moved < LEAST:
+        warnings.warn(
+            f"{at}: at full strength this takes {monitor.name!r} back by {moved:+.2f} z only (to first "
+            f"order); push what is watched as well, or with a larger dose",
+            AffektWarning,
+            stacklevel=5,
+        )
 
 
 def _spec(rule: Rule, vectors: ConceptVectors, layer: int) -> dict[str, Any]:
