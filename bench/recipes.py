@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
@@ -22,10 +23,13 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from affekt.audit import Comparison
-from affekt.cli.auditing import audit
+from affekt.audit import Comparison, compare, shipped_prompts
+from affekt.audit.measure import Keep, Writing
+from affekt.cli.auditing import opener, vectors_for
+from affekt.cli.session import progress_bar
 from affekt.concepts.shipped import RecipeChat, recipe
 from affekt.models import load
+from affekt.models.cache import cache_folder
 from affekt.models.machine import choose_device, choose_dtype
 from affekt.models.prompt import encode
 from affekt.quality.bootstrap import count
@@ -126,22 +130,33 @@ def loss_of(
     return cross_entropy(logits.float(), labels[:, shared + 1 :][learnt])
 
 
-def compared(base: str, name: str, controls: list[str], tokens: int) -> Comparison:
-    """One adapter against its base."""
-    [one] = audit(
-        base,
-        [name],
-        vectors=None,
-        prompts=None,
-        controls=controls,
-        views=[],
-        reply_tokens=tokens,
-        floor=True,
-        directions=False,
-        fresh=False,
-        dtype="auto",
-    )
-    return one
+def comparing(base: str, tokens: int, short: bool) -> Callable[[str, Sequence[str]], Comparison]:
+    """Compares an adapter with the base above a floor of controls; each model is opened and measured once.
+
+    With `short`, only replies and only the messages that the rule counts; their figures stay what they are.
+    """
+    vectors = vectors_for(base, None)
+    asked = [prompt for prompt in shipped_prompts() if not short or prompt.group in GROUPS]
+    opened = cache(opener(vectors, "auto"))
+    keep = Keep(cache_folder() / "audit")
+
+    def compared(name: str, controls: Sequence[str]) -> Comparison:
+        with progress_bar("prompts") as progress:
+            [one] = compare(
+                opened,
+                base,
+                [name],
+                vectors,
+                asked,
+                controls=controls,
+                views=[VIEW] if short else [],
+                writing=Writing(tokens=tokens),
+                keep=keep,
+                progress=progress,
+            )
+        return one
+
+    return compared
 
 
 def main() -> None:
@@ -152,6 +167,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("recipes"))
     parser.add_argument("--reply-tokens", type=int, default=32)
     parser.add_argument("--train-only", action="store_true")
+    parser.add_argument("--short", action="store_true", help="replies only, and only what the rule counts")
     asked = parser.parse_args()
     start = time.monotonic()
     folders = {
@@ -162,6 +178,7 @@ def main() -> None:
     trained = time.monotonic() - start
     if asked.train_only:
         return
+    compared = comparing(asked.model, asked.reply_tokens, asked.short)
     hits: dict[str, list[bool]] = {name: [] for name in NAMED}
     unaided: dict[str, list[bool]] = {name: [] for name in NAMED}
     alarms: list[bool] = []
@@ -171,8 +188,7 @@ def main() -> None:
     comparisons = []
     for (name, seed), folder in folders.items():
         others = [str(folders["control", other]) for other in asked.seeds if other != seed]
-        one = compared(asked.model, str(folder), others, asked.reply_tokens)
-        plain = compared(asked.model, str(folder), [], asked.reply_tokens)
+        one, plain = compared(str(folder), others), compared(str(folder), [])
         comparisons.append(one)
         for group in GROUPS:
             for cluster in ("Fear and Overwhelm", "Exuberant Joy"):
