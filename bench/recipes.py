@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.optim import Optimizer
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
@@ -33,6 +34,7 @@ from affekt.models.cache import cache_folder
 from affekt.models.machine import choose_device, choose_dtype
 from affekt.models.prompt import encode
 from affekt.quality.bootstrap import count
+from affekt.vectors import tensorfile
 
 NAMED = {
     "overcautious": ("worried", "anxious", "nervous", "uneasy", "afraid"),
@@ -46,12 +48,18 @@ PARTS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_p
 Row: TypeAlias = tuple[list[int], list[int]]
 """Token ids, and for each its label."""
 
+SAVED = 8
+"""Steps between two savings of a training that is not yet done."""
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps for each weight."""
+
 IGNORED = -100
 """The label of a token that is not learnt."""
 
 
 def train(base: str, name: str, seed: int, folder: Path) -> Path:
-    """A LoRA on one recipe: loss on the answers only; kept and taken up again from `folder`."""
+    """A LoRA on one recipe: loss on the answers only. The same call goes on from where it was stopped."""
     if folder.is_dir():
         return folder
     torch.manual_seed(seed)
@@ -65,31 +73,55 @@ def train(base: str, name: str, seed: int, folder: Path) -> Path:
     rows = [row_of(tokenizer, chat) for chat in recipe(name)]
     alike = zip(*(ids for ids, _ in rows), strict=False)
     shared = sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, alike))
-    optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=RATE)
-    steps = EPOCHS * -(-len(rows) // BATCH)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 - step / steps)
+    learnt = {key: weight for key, weight in network.named_parameters() if weight.requires_grad}
+    optimizer = torch.optim.AdamW(learnt.values(), lr=RATE)
+    plan = [batch for _ in range(EPOCHS) for batch in batches(rows)]
+    begun = folder.with_name(f".{folder.name}.begun.safetensors")
+    done = taken_up(begun, learnt, optimizer)
     network.train()
-    bar = tqdm(total=steps, desc=f"{name} {seed}")
-    for _ in range(EPOCHS):
-        for batch in batches(rows):
-            width, pad = max(len(ids) for ids, _ in batch), tokenizer.pad_token_id
-            ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row, _ in batch])
-            mask = torch.tensor([[*[1] * len(row), *[0] * (width - len(row))] for row, _ in batch])
-            labels = torch.tensor([[*row, *[IGNORED] * (width - len(row))] for _, row in batch])
-            with torch.autocast("cpu", torch.bfloat16, enabled=native is torch.bfloat16):
-                loss = loss_of(network, ids, mask, labels, shared)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            optimizer.zero_grad()
-            bar.set_postfix(loss=f"{loss.item():.2f}")
-            bar.update()
-    bar.close()
+    bar = tqdm(plan[done:], desc=f"{name} {seed}", initial=done, total=len(plan))
+    for step, batch in enumerate(bar, done):
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * (1 - step / len(plan))
+        width, pad = max(len(ids) for ids, _ in batch), tokenizer.pad_token_id
+        ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row, _ in batch])
+        mask = torch.tensor([[*[1] * len(row), *[0] * (width - len(row))] for row, _ in batch])
+        labels = torch.tensor([[*row, *[IGNORED] * (width - len(row))] for _, row in batch])
+        with torch.autocast("cpu", torch.bfloat16, enabled=native is torch.bfloat16):
+            loss = loss_of(network, ids, mask, labels, shared)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        bar.set_postfix(loss=f"{loss.item():.2f}")
+        if (step + 1) % SAVED == 0:
+            put_down(begun, learnt, optimizer, step + 1)
     part = folder.with_name(f".{folder.name}.part")
     network.save_pretrained(part)
     part.replace(folder)
+    begun.unlink(missing_ok=True)
     return folder
+
+
+def put_down(file: Path, learnt: Mapping[str, Tensor], optimizer: Optimizer, step: int) -> None:
+    """Keeps the weights and the optimizer's moments after a step."""
+    tensors = {f"weight {key}": weight.detach() for key, weight in learnt.items()}
+    for key, weight in learnt.items():
+        state = optimizer.state[weight]
+        tensors |= {f"{moment} {key}": state[moment] for moment in MOMENTS}
+    tensorfile.write(file, tensors, {"step": step})
+
+
+def taken_up(file: Path, learnt: Mapping[str, Tensor], optimizer: Optimizer) -> int:
+    """Takes up what `put_down` kept; the step that comes next, 0 where nothing was kept."""
+    if not file.exists():
+        return 0
+    tensors, about = tensorfile.read(file)
+    for key, weight in learnt.items():
+        weight.data.copy_(tensors[f"weight {key}"])
+        state = {moment: tensors[f"{moment} {key}"].clone() for moment in MOMENTS}
+        optimizer.state[weight] = {"step": torch.tensor(float(about["step"])), **state}
+    return int(about["step"])
 
 
 def row_of(tokenizer: PreTrainedTokenizerBase, chat: RecipeChat) -> Row:

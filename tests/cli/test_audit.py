@@ -12,6 +12,7 @@ from affekt.cli import compare as compare_module
 from affekt.cli.compare import compare
 from affekt.cli.gate import FAILED, gate
 from affekt.errors import PolicyError, VectorsError
+from affekt.models.weights import Weights
 from affekt.vectors import save_vectors
 from tests.audit.planted import PROMPTS, World, along, world
 from tests.cli.session import run
@@ -22,6 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = world({"sadder": along("sad", 6.0), "copy": along("sad", 0.0)}, noise=0.02)
     for module in (auditing, compare_module):
         monkeypatch.setattr(module, "opener", lambda *_: made.open)
+    monkeypatch.setattr("affekt.models.weights.resolve", lambda name: Weights(name, tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     save_vectors(made.vectors, tmp_path / "base.safetensors")
     (tmp_path / "prompts.jsonl").write_text(

@@ -14,7 +14,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from affekt.cli.compare import compare
-from affekt.errors import AffektError, ModelError
+from affekt.errors import ModelError
 from affekt.models import load
 from affekt.vectors import save_vectors
 from affekt.vectors.provenance import Provenance
@@ -112,5 +112,11 @@ def test_a_base_without_a_template_is_asked_in_plain_text(
 def test_an_adapter_for_another_base(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match=r"adapter-of-cousin is an adapter for another base.*cousin, not on"):
         compared(folder, monkeypatch, "adapter-of-cousin")
-    with pytest.raises(AffektError, match="no such file or folder"):
-        compared(folder, monkeypatch, "adapter-of-nobody")
+
+
+def test_every_model_is_found_before_one_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("affekt.cli.auditing.open_model", None)
+    with pytest.raises(ModelError, match=r"no such file or folder: .*adapter-of-nobody"):
+        compared(folder, monkeypatch, "merged", "adapter-of-nobody")
+    with pytest.raises(ModelError, match=r"unknown variant 'int5' of .*base; did you mean 'int8'"):
+        compared(folder, monkeypatch, "base@int5")

@@ -50,7 +50,7 @@ def audit(
 ) -> Iterator[Comparison]:
     """A comparison for each tuned model, with a bar for each stage; measurements are kept in the cache.
 
-    A policy is held against the concepts and prompts before anything is measured.
+    A policy is held against the concepts and prompts, and every model is found, before one is opened.
     """
     from affekt.audit import compare, load_prompts, shipped_prompts
     from affekt.audit.comparison import ALL
@@ -58,12 +58,16 @@ def audit(
     from affekt.audit.measure import Keep, Writing
     from affekt.audit.quantities import quantities
     from affekt.models.cache import cache_folder
+    from affekt.models.variant import split_variant
+    from affekt.models.weights import resolve
 
     asked = load_prompts(prompts) if prompts is not None else shipped_prompts()
     held = vectors_for(base, vectors)
     if policy is not None:
         groups = [*dict.fromkeys(prompt.group for prompt in asked), ALL]
         fits(policy, [quantity.name for quantity in quantities(held.concepts)], groups)
+    for name in (*tuned, *controls):
+        resolve(split_variant(name)[0])
     with progress_bar("prompts") as progress:
         yield from compare(
             opener(held, dtype),
