@@ -1,7 +1,7 @@
 # Everything runs from .venv, which the first target makes: a bare machine needs Python 3.11+ and make, no more.
 
 PYTHON  ?= python3
-EXTRAS  ?= gguf,server,tune,study,scale,dev
+EXTRAS  ?= gguf,server,tune,study,scale,write,dev
 WORKERS ?= 2
 
 VENV := .venv

@@ -18,6 +18,7 @@ __all__ = [
     "StorageError",
     "UnknownConcept",
     "VectorsError",
+    "WriterError",
     "closest",
 ]
 
@@ -97,6 +98,12 @@ class ReadingError(AffektError, ValueError):
     """A reading whose parts do not agree, or a part of it that is not there."""
 
     exit_code = 11
+
+
+class WriterError(AffektError, RuntimeError):
+    """A model or endpoint that cannot write the corpus it was asked for."""
+
+    exit_code = 12
 
 
 def closest(word: str, known: Iterable[str], n: int = 3) -> str:

@@ -32,6 +32,7 @@ COMMANDS = (
     "gate",
     "study",
     "report",
+    "corpus",
     "score_corpus",
     "serve",
     "events",

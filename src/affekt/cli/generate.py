@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.cli.answers import Answers, answer
+from affekt.cli.interrupts import interrupts
 from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of
 from affekt.cli.records import Defaults, Fault, orders, read_records
 from affekt.cli.session import open_session, progress_bar
@@ -119,7 +117,7 @@ def _answer(orders: Sequence[Order], batch: Batch, size: int, answers: Answers, 
 
     if orders:
         progress("generating", 0, len(orders))
-    with _interrupts() as asked:
+    with interrupts() as asked:
         try:
             while (waiting or batch.busy) and not asked():
                 while waiting and len(open_ids) < 2 * size:
@@ -133,23 +131,3 @@ def _answer(orders: Sequence[Order], batch: Batch, size: int, answers: Answers, 
         if asked():
             typer.echo(f"stopped: {done:,} of {len(orders):,} answered; the same command goes on", err=True)
             raise KeyboardInterrupt
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """While entered, the first Ctrl-C is only noted, so that nothing finished is lost; a second is raised."""
-    noted: list[int] = []
-
-    def note(number: int, _frame: Any) -> None:
-        if noted:
-            raise KeyboardInterrupt
-        noted.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: bool(noted)
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -1,7 +1,10 @@
-"""`affekt study`: the paper's experiments on a model; `affekt report`: the page."""
+"""`affekt study`: the paper's experiments on a model."""
 
 from __future__ import annotations
 
+import shlex
+import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -12,21 +15,29 @@ from affekt.cli.session import open_session, progress_bar
 
 __all__ = ["study"]
 
-Out = Annotated[Path, typer.Option("--out", help="Folder of the results.")]
+NAMES = "geometry, lens, corpus, implicit, positions, intensity, layers, causal, preferences, "
+"speakers, deflection, drift"
 
 
 def study(
     model: ModelName,
     vectors: Vectors = None,
-    only: Annotated[str | None, typer.Option(help="Studies, such as geometry,lens; by default all.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="STUDY,...", help=f"Some of: {NAMES}; by default all.")
+    ] = None,
     full: Annotated[
-        bool, typer.Option("--full/--quick", help="All prompts and arms, or a first look.")
+        bool, typer.Option("--full/--quick", help="All prompts and arms, or a first look in minutes.")
     ] = False,
     corpus: Annotated[
         Path | None, typer.Option(help="Texts for the study of passages: plain text or JSON Lines with text.")
     ] = None,
-    out: Out = Path("study"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the results; each model has one in it.")
+    ] = Path("study"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what was run before.")] = False,
+    png: Annotated[
+        bool, typer.Option("--png/--no-png", help="Also draw each figure as PNG, where a Chromium is there.")
+    ] = True,
     dtype: Dtype = "auto",
 ) -> None:
     """Run the paper's experiments: tables in Parquet and CSV, figures, and a checklist judged by stated
@@ -34,24 +45,49 @@ def study(
 
     Each study is kept when it is done; a stopped run goes on from there. `affekt report` makes the page.
     """
+    from affekt.models.fingerprint import file_sha256
     from affekt.studies import Lab, run
     from affekt.studies.corpus import passages
-    from affekt.studies.report import headline
+    from affekt.studies.report import headline, save_background
+    from affekt.studies.report.background import Run
+    from affekt.studies.report.pictures import draw
     from affekt.studies.run import chosen
+    from affekt.vectors.shelf import shelf
 
-    wanted = [part.strip() for part in only.split(",")] if only else []
+    wanted = [part.strip() for part in only.split(",") if part.strip()] if only else []
     chosen(wanted)
     texts = passages(corpus) if corpus is not None else []
     opened, held, _ = open_session(model, vectors, dtype)
-    folder = out / opened.identity.name
-    results = []
-    with progress_bar("in all") as progress:
-        lab = Lab(opened, held, "full" if full else "quick", progress)
-        for result, kept in run(lab, folder, wanted, texts, fresh):
-            results.append(result)
-            typer.echo(f"\n{result.study}{' (kept)' if kept else ''}: {result.headline}")
-            for check in result.checks:
-                typer.echo(f"  {check.verdict:<15} {check.what}: {check.here}")
-    typer.echo(
-        f"\n{headline(opened.identity.name, results)}\nresults: {folder}; the page: affekt report {folder}"
-    )
+    name, scale = opened.identity.name, "full" if full else "quick"
+    folder, started = out / name, time.monotonic()
+    file = vectors or shelf(name)
+    digest = file_sha256(file) if file.exists() else "not kept"
+    results, ran = [], []
+    try:
+        with progress_bar("in all") as progress:
+            lab = Lab(opened, held, "full" if full else "quick", progress)
+            for result, kept in run(lab, folder, wanted, texts, fresh):
+                results.append(result)
+                ran += [] if kept else [result.study]
+                typer.echo(f"\n{result.study}{' (kept)' if kept else ''}: {result.headline}")
+                for check in result.checks:
+                    typer.echo(f"  {check.verdict:<15} {check.what}: {check.here}")
+    except KeyboardInterrupt:
+        typer.echo("stopped; the studies that were finished are kept, and the same command goes on", err=True)
+        raise
+    finally:
+        if results:
+            seconds = round(time.monotonic() - started, 1)
+            save_background(
+                folder, held, digest, str(opened.device), Run(_command(), scale, seconds, tuple(ran))
+            )
+    why = draw(folder, results) if png else None
+    if why is not None:
+        typer.echo(f"no PNGs: {why}", err=True)
+    where = "" if out == Path("study") else f" --study {out}"
+    typer.echo(f"\n{headline(name, results)}\nresults: {folder}; the page: affekt report {name}{where}")
+
+
+def _command() -> str:
+    """The command as it was typed, without the program's folder."""
+    return shlex.join(["affekt", *sys.argv[1:]])

@@ -18,7 +18,7 @@ from affekt.concepts.spelling import check_spelling
 from affekt.concepts.text import Text, text_of
 from affekt.errors import CorpusError, closest
 
-__all__ = ["Corpus", "Text"]
+__all__ = ["Corpus", "Text", "files_of"]
 
 _Path: TypeAlias = str | os.PathLike[str]
 _Choice: TypeAlias = str | Collection[str] | None
@@ -62,7 +62,7 @@ class Corpus:
         """
         paths = [Path(path)] if isinstance(path, str | os.PathLike) else [Path(each) for each in path]
         placed = [
-            (where, text_of(record, where)) for file in _files(paths) for where, record in records(file)
+            (where, text_of(record, where)) for file in files_of(paths) for where, record in records(file)
         ]
         if not placed:
             raise CorpusError(f"{' '.join(map(str, paths)) or 'no path'}: no texts")
@@ -158,7 +158,7 @@ class Corpus:
         return choices
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def files_of(paths: Iterable[Path]) -> list[Path]:
     """The files to read, each once: a folder gives its `*.jsonl`, sorted, without hidden ones."""
     files: dict[Path, Path] = {}
     for path in paths:

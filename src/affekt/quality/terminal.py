@@ -13,7 +13,7 @@ from affekt.quality.figure import shown
 from affekt.quality.markdown import facts
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["render"]
+__all__ = ["render", "show"]
 
 
 def render(
@@ -33,13 +33,18 @@ def render(
         if keys is not None and key not in keys:
             continue
         for section in parts:
-            console.print()
-            console.print(Text(section["title"], style="bold"))
-            console.print(Text(section["verdict"], style="yellow" if _null(section["verdict"]) else "green"))
-            if section["rows"]:
-                console.print(_table(section))
-            for note in section["notes"]:
-                console.print(Text(note, style="dim"))
+            show(section, console)
+
+
+def show(section: Mapping[str, Any], console: Console) -> None:
+    """Print one section, as `Section.to_dict` gives it."""
+    console.print()
+    console.print(Text(section["title"], style="bold"))
+    console.print(Text(section["verdict"], style="yellow" if _null(section["verdict"]) else "green"))
+    if section["rows"]:
+        console.print(_table(section))
+    for note in section["notes"]:
+        console.print(Text(note, style="dim"))
 
 
 def _table(section: Mapping[str, Any]) -> Table:

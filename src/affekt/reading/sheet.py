@@ -18,11 +18,19 @@ RED, BLUE, GREY = "#c8443a", "#3a6fc8", "#8a8880"
 """A rise, a fall, and what is neither."""
 
 
-def sheet(title: str, body: str) -> str:
-    """The page around a body made of `drawn` figures, `table`s and HTML; 4.6 MB of it are plotly itself."""
+def sheet(title: str, body: str, style: str = "", script: str = "") -> str:
+    """The page around a body made of `drawn` figures, `table`s and HTML; 4.6 MB of it are plotly itself.
+
+    Args:
+        title: of the page.
+        body: what stands on it.
+        style: CSS of the page's own, after the sheet's.
+        script: JavaScript of its own, at the end.
+    """
     from plotly.offline import get_plotlyjs
 
-    style = (resources.files("affekt.reading") / "assets" / "sheet.css").read_text(encoding="utf-8")
+    common = (resources.files("affekt.reading") / "assets" / "sheet.css").read_text(encoding="utf-8")
+    last = f"<script>{script}</script>\n" if script else ""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -33,7 +41,7 @@ def sheet(title: str, body: str) -> str:
 <style>
 :root{{{_colours(LIGHT)}}}
 @media (prefers-color-scheme:dark){{:root{{{_colours(DARK)}}}}}
-{style}</style>
+{common}{style}</style>
 <script>{get_plotlyjs()}</script>
 </head>
 <body>
@@ -41,13 +49,19 @@ def sheet(title: str, body: str) -> str:
 <h1>{escape(title)}</h1>
 {body}
 </main>
-</body>
+{last}</body>
 </html>
 """
 
 
-def drawn(figure: Figure, caption: str) -> str:
-    """A figure with what it shows and what it does not under it; readable on light and on dark paper."""
+def drawn(figure: Figure, caption: str, number: int | None = None) -> str:
+    """A figure with what it shows and what it does not under it; readable on light and on dark paper.
+
+    Args:
+        figure: the plotly figure; its colours and margins are set here.
+        caption: also what a screen reader says in its place.
+        number: stands before the caption, and in the figure's address.
+    """
     figure.update_layout(
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -64,7 +78,12 @@ def drawn(figure: Figure, caption: str) -> str:
     html = figure.to_html(
         full_html=False, include_plotlyjs=False, config={"displaylogo": False, "responsive": True}
     )
-    return f"<figure>{html}<figcaption>{escape(caption)}</figcaption></figure>"
+    where = f' id="figure-{number}"' if number is not None else ""
+    told = f"<b>Figure {number}.</b> " if number is not None else ""
+    return (
+        f'<figure{where}><div role="img" aria-label="{escape(caption)}">{html}</div>'
+        f"<figcaption>{told}{escape(caption)}</figcaption></figure>"
+    )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> str:

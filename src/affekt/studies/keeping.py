@@ -13,7 +13,7 @@ from affekt.atomic import replacing, write_text
 from affekt.errors import StorageError
 from affekt.studies.result import Check, Drawn, Result, Table
 
-__all__ = ["key_of", "load_result", "save_result"]
+__all__ = ["FORMAT", "format_of", "key_of", "load_result", "save_result"]
 
 FORMAT = "affekt.study/1"
 
@@ -51,6 +51,15 @@ def save_result(folder: Path, result: Result, key: str) -> None:
         "checks": [asdict(check) for check in result.checks],
     }
     write_text(folder / "result.json", json.dumps(record, indent=1, allow_nan=True) + "\n")
+
+
+def format_of(folder: Path) -> str | None:
+    """The format that a study's folder says it has; None where no study is finished or whole."""
+    file = folder / "result.json"
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8")).get("format")) if file.exists() else None
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def load_result(folder: Path, key: str | None = None) -> Result | None:

@@ -1,0 +1,108 @@
+"""What stands behind a folder of results: model, vectors, versions, machine, commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from affekt.atomic import write_text
+from affekt.errors import StorageError
+from affekt.quality.markdown import facts
+from affekt.vectors import ConceptVectors
+from affekt.version import __version__
+
+__all__ = ["Background", "Run", "load_background", "save_background"]
+
+_FORMAT = "affekt.background/1"
+_NAME = "background.json"
+_LIBRARIES = ("torch", "transformers", "numpy", "scipy", "scikit-learn", "plotly")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One `affekt study`."""
+
+    command: str
+    """As it was typed."""
+    scale: str
+    """`quick` or `full`."""
+    seconds: float
+    """How long it took, studies that were kept from before apart."""
+    ran: tuple[str, ...]
+    """Studies that it ran."""
+
+
+@dataclass(frozen=True)
+class Background:
+    """Everything that the results of one model were made of."""
+
+    name: str
+    """The model's name."""
+    facts: tuple[tuple[str, str], ...]
+    """Model, weights, vectors, texts: name and value."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Versions at the last run."""
+    machine: str = ""
+    """Processor, cores and device of the last run."""
+    runs: tuple[Run, ...] = ()
+    """All runs into this folder."""
+    scales: dict[str, str] = field(default_factory=dict)
+    """Study -> the scale it was run at."""
+
+
+def save_background(
+    folder: Path, vectors: ConceptVectors, vectors_sha256: str, device: str, run: Run
+) -> None:
+    """Add a run to a folder's background.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    before = load_background(folder)
+    told = (*facts(vectors), ("vectors file", vectors_sha256[:16]))
+    cores = os.cpu_count()
+    now = Background(
+        vectors.provenance.model.name,
+        tuple(told),
+        {"affekt": __version__, "python": platform.python_version()}
+        | {n: metadata.version(n) for n in _LIBRARIES},
+        f"{_processor()}, {cores} cores, {device}",
+        (*(before.runs if before else ()), run),
+        {**(before.scales if before else {}), **dict.fromkeys(run.ran, run.scale)},
+    )
+    write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(now)}, indent=1) + "\n")
+
+
+def load_background(folder: Path) -> Background | None:
+    """A folder's background; None where there is none.
+
+    Raises:
+        StorageError: it is damaged, or of another version.
+    """
+    file = folder / _NAME
+    if not file.exists():
+        return None
+    try:
+        record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if record.pop("format") != _FORMAT:
+            raise StorageError(f"{file} is of another version of affekt; run the study again with --fresh")
+        record["runs"] = tuple(Run(**(run | {"ran": tuple(run["ran"])})) for run in record["runs"])
+        record["facts"] = tuple((name, value) for name, value in record["facts"])
+        return Background(**record)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{file} is damaged ({error}); remove it and run the study again") from error
+
+
+def _processor() -> str:
+    """The processor's name where the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
