@@ -121,8 +121,9 @@ def test_every_check_stands_once_with_its_rule_and_its_verdict() -> None:
 
 
 def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    results = tuple(result for result, _ in run(lab(), tmp_path, ["geometry", "layers"]))
-    html = report([Subject("tiny", results, None, tmp_path), Subject("other", results[:1])])
+    results = tuple(result for result, _ in run(lab(), tmp_path, ["layers", "lens"]))
+    layers = next(result for result in results if result.study == "layers")
+    html = report([Subject("tiny", results, None, tmp_path), Subject("other", (layers,))])
     body = body_of(html)
     assert not re.findall(r'(?:src|href)="(?!data:|#)', body) and "<link" not in body
     whole = Whole(body)
@@ -131,11 +132,11 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path: Path) -> N
     assert links and set(links) <= set(whole.ids) and len(whole.ids) == len(set(whole.ids))
     assert whole.levels[0] == 1 and whole.levels.count(1) == 1
     assert all(below - above <= 1 for above, below in zip(whole.levels, whole.levels[1:], strict=False))
-    figures = sum(len(result.drawn) for result in (*results, results[0]))
-    assert body.count("<figure id=") == figures == body.count('role="img" aria-label="') > 3
+    figures = sum(len(result.drawn) for result in (*results, layers))
+    assert body.count("<figure id=") == figures == body.count('role="img" aria-label="') >= 2
     assert [f"Figure {n}." in body for n in range(1, figures + 1)] == [True] * figures
     assert "A model does not feel" in body and "prefers-color-scheme:dark" in html and "@media print" in html
-    csv = tmp_path / "geometry" / f"{results[0].tables[0].name}.csv"
+    csv = tmp_path / "layers" / f"{layers.tables[0].name}.csv"
     from hashlib import sha256
 
     assert sha256(csv.read_bytes()).hexdigest()[:16] in body
@@ -144,21 +145,21 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path: Path) -> N
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = lab()
     monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, here.vectors, here.engine()))
-    monkeypatch.setattr(sys, "argv", ["/somewhere/affekt", "study", "tiny", "--only", "geometry,layers"])
-    asked = ("tiny", "--only", "geometry,layers", "--out", tmp_path / "study", "--no-png")
+    monkeypatch.setattr(sys, "argv", ["/somewhere/affekt", "study", "tiny", "--only", "lens,layers"])
+    asked = ("tiny", "--only", "lens,layers", "--out", tmp_path / "study", "--no-png")
     out = command(study, *asked)
-    assert "geometry: PC1 holds" in out and "findings that could be judged" in out
+    assert "lens: " in out and "findings that could be judged" in out
     out = command(study, *asked)
-    assert "geometry (kept)" in out
+    assert "lens (kept)" in out
     background = load_background(tmp_path / "study" / "tiny-llama")
-    assert background is not None and [run.ran for run in background.runs] == [("geometry", "layers"), ()]
-    assert background.runs[0].command == "affekt study tiny --only geometry,layers"
-    assert background.scales == {"geometry": "quick", "layers": "quick"} and "torch" in background.versions
+    assert background is not None and [run.ran for run in background.runs] == [("lens", "layers"), ()]
+    assert background.runs[0].command == "affekt study tiny --only lens,layers"
+    assert background.scales == {"lens": "quick", "layers": "quick"} and "torch" in background.versions
     page = tmp_path / "page.html"
     by_name = ("tiny-llama", "--study", tmp_path / "study", "--out", page, "--no-png")
     assert "report:" in command(report_command, *by_name)
     html = page.read_text(encoding="utf-8")
-    assert "affekt study tiny --only geometry,layers" in html and "/somewhere" not in html
+    assert "affekt study tiny --only lens,layers" in html and "/somewhere" not in html
     assert len(html) > 1e6
     again = tmp_path / "again.html"
     command(report_command, tmp_path / "study" / "tiny-llama", "--out", again, "--no-png")
