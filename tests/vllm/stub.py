@@ -79,7 +79,7 @@ def output(
             for name, (first, order) in (new or {}).items()
         ],
         scheduled_cached_reqs=SimpleNamespace(
-            req_ids=list(cached), num_computed_tokens=list(cached.values())
+            req_ids=list(cached), num_computed_tokens=list(cached.values()), resumed_req_ids=set()
         ),
         num_scheduled_tokens=dict(counts),
         finished_req_ids=set(finished),

@@ -55,6 +55,8 @@ class Instrument:
         self._spans: Mapping[str, tuple[int, int]] = {}
         self._step: Step | None = None
         self._composition: list[str] = []
+        self.resumed = 0
+        """How often a row came again after it was preempted."""
         self.fused: bool | None = None
         """Whether the residual is in two parts; None before the first forward."""
         network.register_forward_pre_hook(self._begin, with_kwargs=True)
@@ -80,6 +82,7 @@ class Instrument:
             if FIELD in extra:
                 self._take_in(new.req_id, extra[FIELD])
         cached = output.scheduled_cached_reqs
+        self.resumed += len(cached.resumed_req_ids)
         firsts |= zip(cached.req_ids, cached.num_computed_tokens, strict=True)
         counts = output.num_scheduled_tokens
         self._spans = {name: (firsts[name], count) for name, count in counts.items()} if self._rows else {}

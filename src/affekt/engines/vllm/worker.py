@@ -55,6 +55,7 @@ class Instrumented:
             "layers": sorted(instrument.blocks),
             "block": type(next(iter(instrument.blocks.values()))).__name__,
             "fused": instrument.fused,
+            "resumed": instrument.resumed,
             "vllm": installed(),
         }
 
