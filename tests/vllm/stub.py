@@ -72,6 +72,7 @@ def output(
             SimpleNamespace(
                 req_id=name,
                 num_computed_tokens=first,
+                prompt_token_ids=[0] * 4,
                 sampling_params=SimpleNamespace(
                     extra_args=None if order is None else {FIELD: order.to_json()}
                 ),

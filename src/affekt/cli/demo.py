@@ -86,7 +86,7 @@ def _vectors(model: Model) -> ConceptVectors:
         vectors = load_vectors(file)
         vectors.require(model.identity)
     except VectorsError:
-        vectors = make_vectors(model, file)
+        vectors = make_vectors(TransformersEngine(model), file)
     if math.isnan(float(vectors.doses[0])):
         vectors = set_dial(model, vectors, file, measured=8)
     typer.echo(

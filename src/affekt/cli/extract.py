@@ -9,7 +9,7 @@ import typer
 
 from affekt.cli.making import make_share, make_vectors, merge_into, set_dial
 from affekt.cli.options import Dtype, ModelName
-from affekt.cli.session import open_model
+from affekt.cli.session import open_model, running
 
 __all__ = ["extract"]
 
@@ -34,6 +34,9 @@ def extract(
         list[Path] | None,
         typer.Option(help="A share's folder; give all of them. What none of them has run is run here."),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="What runs the model over the corpus: transformers, or vllm.")
+    ] = "transformers",
     dtype: Dtype = "auto",
 ) -> None:
     """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was.
@@ -42,6 +45,7 @@ def extract(
     for each folder, with the same model and options.
     """
     from affekt.concepts import Corpus
+    from affekt.models import Model
     from affekt.vectors import Recipe
     from affekt.vectors.shelf import shelf
 
@@ -51,16 +55,20 @@ def extract(
             "a share needs --out, a folder for its sums, and no --merge", param_hint="--shard"
         )
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
-    opened = open_model(model, dtype)
-    if share is not None and out is not None:
-        make_share(opened, out, share, corpora, wanted, Recipe(first_token=first_token))
-        return
-    file = out or shelf(opened.identity.name)
-    if merge:
-        merge_into(file, merge)
-    vectors = make_vectors(opened, file, corpora, wanted, Recipe(first_token=first_token))
+    recipe = Recipe(first_token=first_token)
+    with running(engine, model, dtype) as runs:
+        if share is not None and out is not None:
+            make_share(runs, out, share, corpora, wanted, recipe)
+            return
+        file = out or shelf(runs.model.identity.name)
+        if merge:
+            merge_into(file, merge)
+        vectors = make_vectors(runs, file, corpora, wanted, recipe)
+        opened = runs.model
     if dial:
-        set_dial(opened, vectors, file, dial)
+        # The dial is found by reading replies again and again, for which the model is opened in this process.
+        held = opened if isinstance(opened, Model) else open_model(model, dtype)
+        set_dial(held, vectors, file, dial)
     typer.echo(f"written to {file}\nnext: affekt check {out or model}")
 
 

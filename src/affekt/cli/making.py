@@ -13,6 +13,8 @@ from affekt.cli.session import progress_bar
 
 if TYPE_CHECKING:
     from affekt.concepts import Corpus
+    from affekt.engines import TransformersEngine
+    from affekt.engines.vllm import VLLMEngine
     from affekt.models import Model
     from affekt.vectors import ConceptVectors, Recipe
 
@@ -20,7 +22,7 @@ __all__ = ["make_share", "make_vectors", "merge_into", "set_dial"]
 
 
 def make_vectors(
-    model: Model,
+    engine: TransformersEngine | VLLMEngine,
     file: Path,
     corpora: Sequence[Corpus] | None = None,
     layers: Sequence[int] | None = None,
@@ -35,7 +37,15 @@ def make_vectors(
     started = time.monotonic()
     try:
         with progress_bar() as progress:
-            vectors = extract(model, corpora, layers=layers, recipe=recipe, progress=progress, resume=parts)
+            vectors = extract(
+                engine.model,
+                corpora,
+                layers=layers,
+                recipe=recipe,
+                progress=progress,
+                resume=parts,
+                engine=engine,
+            )
     except KeyboardInterrupt:
         typer.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
         raise
@@ -43,13 +53,13 @@ def make_vectors(
     Checkpoint(parts).clear()
     typer.echo(
         f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
-        f"{model.identity.n_layers}, read at layer {vectors.read_layer}; {time.monotonic() - started:.0f} s"
+        f"{engine.model.identity.n_layers}, read at layer {vectors.read_layer}; {time.monotonic() - started:.0f} s"
     )
     return vectors
 
 
 def make_share(
-    model: Model,
+    engine: TransformersEngine | VLLMEngine,
     folder: Path,
     share: tuple[int, int],
     corpora: Sequence[Corpus] | None,
@@ -57,13 +67,12 @@ def make_share(
     recipe: Recipe,
 ) -> None:
     """Run one worker's share of an extraction; its sums stay in the folder, also when it is stopped."""
-    from affekt.engines import TransformersEngine
     from affekt.vectors.extraction import extract_share
 
-    collect = TransformersEngine(model).collect
+    identity = engine.model.identity
     try:
         with progress_bar() as progress:
-            extract_share(collect, model.identity, folder, share, corpora, layers, recipe, progress)
+            extract_share(engine.collect, identity, folder, share, corpora, layers, recipe, progress)
     except KeyboardInterrupt:
         typer.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
         raise

@@ -12,7 +12,7 @@ import typer
 
 from affekt.cli.database import DatabaseUrl, open_database
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import open_session
+from affekt.cli.session import known_engine, open_engine
 from affekt.errors import AffektError
 
 __all__ = ["serve"]
@@ -28,7 +28,7 @@ def serve(
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8000,
-    engine: Annotated[str, typer.Option(help="What runs the model: transformers.")] = "transformers",
+    engine: Annotated[str, typer.Option(help="What runs the model: transformers, or vllm.")] = "transformers",
     queue: Annotated[int, typer.Option(min=1, help="Most requests at once; more get a 429.")] = 64,
     rows: Annotated[int, typer.Option(min=1, help="Most replies written at once.")] = 16,
     max_dial: Annotated[
@@ -54,11 +54,9 @@ def serve(
     dtype: Dtype = "auto",
 ) -> None:
     """Serve a model: the OpenAI API with emotion_bias and readings, a guard, an audit trail, a dashboard."""
-    if engine != "transformers":
-        raise AffektError(f"unknown engine {engine!r}; there is: transformers")
+    known_engine(engine)
     url, kept = open_database(database)
     from affekt.cli.monitors import calibration_file
-    from affekt.engines.transformers import TransformersEngine
     from affekt.server import JsonLines, Service, Serving, Settings
     from affekt.server.store import Keys
 
@@ -82,22 +80,21 @@ def serve(
         max_tokens=max_tokens,
         default_tokens=min(512, max_tokens),
     )
-    opened, held, _ = open_session(model, vectors, dtype)
+    runs = open_engine(engine, model, vectors, dtype, rows)
+    identity = runs.model.identity
     service = Service.of(
-        TransformersEngine(opened, held, batch_size=rows),
+        runs,
         settings,
         database=url,
         policy=policy,
-        calibration=calibration or calibration_file(opened.identity.name, vectors),
-        aliases=(model,) if model != opened.identity.name else (),
+        calibration=calibration or calibration_file(identity.name, vectors),
+        aliases=(model,) if model != identity.name else (),
     )
     told = logging.StreamHandler()
     told.setFormatter(JsonLines())
     logging.basicConfig(handlers=[told], level=logging.WARNING)
     logging.getLogger("affekt.server").setLevel(logging.INFO)
-    typer.echo(
-        f"{opened.identity.name} at http://{host}:{port} (the dashboard), http://{host}:{port}/v1 (the API)"
-    )
+    typer.echo(f"{identity.name} at http://{host}:{port} (the dashboard), http://{host}:{port}/v1 (the API)")
     typer.echo(f"audit trail: {url}; policy: {policy or 'none'}; process {os.getpid()}")
     Serving(service, host, port).run()
 

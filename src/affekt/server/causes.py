@@ -38,6 +38,9 @@ async def causes(
     """Ranks concepts by what taking them out does to the reply's log-probability."""
     service: Service = request.app.state.service
     engine = service.engine
+    if not isinstance(engine, TransformersEngine):
+        message = "explanations need an engine that takes other vectors; serve with --engine transformers"
+        raise Refused(501, message, "not_with_this_engine")
     vectors = engine.vectors
     if vectors is None:
         raise Refused(404, "this server has no concept vectors", "no_vectors")

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from affekt.engines.transformers import TransformersEngine
+from affekt.concepts.source import Source
+from affekt.engines.engine import BiasLike
+from affekt.guards.recording import ReadingEngine
+from affekt.models.prompt import Encoded
+from affekt.reading.reading import Reading
 from affekt.server.access import Access
 from affekt.server.affect_map import coordinates
 from affekt.server.feed import Feed
 from affekt.server.floor import Floor
 from affekt.server.gate import Gate
 from affekt.server.meters import Meters
-from affekt.server.runner import Runner
+from affekt.server.runner import OpenBatch, Runner
 from affekt.server.settings import Settings
 from affekt.server.store import Database, Keys, Trail
 
-__all__ = ["Service"]
+__all__ = ["Service", "ServingEngine"]
+
+
+@runtime_checkable
+class ServingEngine(ReadingEngine, Protocol):
+    """An engine that requests come to while others are being answered."""
+
+    def read(
+        self,
+        sources: Sequence[Source | Encoded],
+        concepts: Sequence[str] | None = None,
+        layer: int | None = None,
+        bias: BiasLike = None,
+        *,
+        generation_prompt: bool = False,
+    ) -> list[Reading]:
+        """Every token of every source; with `generation_prompt`, chats up to where the assistant begins."""
+
+    def open_batch(self) -> OpenBatch:
+        """A batch that requests are added to while it runs."""
 
 
 @dataclass
@@ -30,7 +53,7 @@ class Service:
 
     settings: Settings
     """What the operator decided."""
-    engine: TransformersEngine
+    engine: ServingEngine
     """Runs the model."""
     runner: Runner
     """Answers requests in one batch."""
@@ -59,7 +82,7 @@ class Service:
     @classmethod
     def of(
         cls,
-        engine: TransformersEngine,
+        engine: ServingEngine,
         settings: Settings | None = None,
         *,
         database: str,

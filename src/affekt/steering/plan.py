@@ -11,10 +11,10 @@ from typing import Any, get_args
 from affekt.models.prompt import Encoded
 from affekt.steering.bias import Bias
 from affekt.steering.schedule import Schedule, reply_role, schedule
-from affekt.steering.term import Mode, Ramp, Term
+from affekt.steering.term import Mode, Ramp, Term, Where
 from affekt.vectors.readout import POSITIONS, position_of
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "plan", "term_of"]
 
 NUMBERS = ("dose", "low", "high", "value")
 
@@ -75,6 +75,19 @@ def plan(bias: Bias, prompt: Encoded) -> Plan:
         schedules=tuple(schedules),
         kinds=tuple(POSITIONS.index(position_of(role)) for role in prompt.roles),
         reply_kind=POSITIONS.index(position_of(reply_role(prompt))),
+    )
+
+
+def term_of(told: Mapping[str, Any]) -> Term:
+    """Reads `Term.to_dict` back, its place and ramp included; raises as `Plan.from_dict`."""
+    where, ramp = dict(told["where"]), told["ramp"]
+    if isinstance(where.get("value"), list):
+        where["value"] = tuple(where["value"])
+    known = {key: value for key, value in told.items() if value is not None}
+    return replace(
+        _heard(known),
+        where=Where(**where),
+        ramp=None if ramp is None else Ramp(int(ramp["over"]), float(ramp["start"]), float(ramp["end"])),
     )
 
 

@@ -184,9 +184,8 @@ class Driver:
         try:
             return work()
         except Exception as error:
-            self.broken = (
-                f"vLLM ended: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
+            first = next(iter(str(error).splitlines()), "")
+            self.broken = f"vLLM's engine or one of its workers has died: {type(error).__name__}: {first}"
             log.error("%s", self.broken)
             raise ModelError(self.broken) from error
 

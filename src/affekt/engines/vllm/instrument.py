@@ -80,7 +80,7 @@ class Instrument:
             firsts[new.req_id] = new.num_computed_tokens
             extra = getattr(new.sampling_params, "extra_args", None) or {}
             if FIELD in extra:
-                self._take_in(new.req_id, extra[FIELD])
+                self._take_in(new.req_id, extra[FIELD], len(new.prompt_token_ids or ()))
         cached = output.scheduled_cached_reqs
         self.resumed += len(cached.resumed_req_ids)
         firsts |= zip(cached.req_ids, cached.num_computed_tokens, strict=True)
@@ -106,10 +106,10 @@ class Instrument:
             self._outbox.send(header, values.float().cpu().numpy())
         row.sums.clear()
 
-    def _take_in(self, name: str, text: Any) -> None:
+    def _take_in(self, name: str, text: Any, prompt: int) -> None:
         try:
             order = Order.from_json(text)
-            self._rows[name] = row_of(order, self._vectors, self._width, self._device)
+            self._rows[name] = row_of(order, prompt, self._vectors, self._width, self._device)
         except AffektError as error:
             # One wrong order must not end the others; who sent it is told, and asks for the row's end.
             if self._outbox is not None:

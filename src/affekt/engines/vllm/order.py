@@ -8,12 +8,27 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from affekt.errors import BiasError
-from affekt.steering.plan import Plan
+from affekt.steering.bias import Bias
+from affekt.steering.plan import Plan, term_of
 
-__all__ = ["FIELD", "Collecting", "Nudge", "Order", "Segment"]
+__all__ = ["END", "FIELD", "Collecting", "Late", "Nudge", "Order", "Segment"]
 
 FIELD = "affekt"
 """The name in `SamplingParams.extra_args` (`vllm_xargs` over HTTP)."""
+
+
+END = -1
+"""As `Order.first`: the prompt's last token, where it is not known yet how long the prompt is."""
+
+
+@dataclass(frozen=True)
+class Late:
+    """A bias of a prompt that only the worker sees: it knows its length, and no roles and no text."""
+
+    bias: Bias
+    """Whose places are `both`, `prompt`, `reply`, `first` or `last`."""
+    chat: bool
+    """Whether the prompt is a chat, so that its reply is the assistant's."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +79,8 @@ class Order:
     """First position that is read."""
     segments: tuple[Segment, ...] = ()
     """What steers it, by ascending starts."""
+    late: Late | None = None
+    """Instead of segments: what steers it, to be planned when its prompt is there."""
     collect: Collecting | None = None
     """Residuals wanted."""
     nudge: Nudge | None = None
@@ -76,6 +93,8 @@ class Order:
             told |= {"read": self.read, "first": self.first}
         if self.segments:
             told["segments"] = [[one.start, one.plan.to_dict()] for one in self.segments]
+        if self.late is not None:
+            told["late"] = [self.late.bias.to_dict()["terms"], self.late.chat]
         if self.collect is not None:
             told["collect"] = [list(self.collect.layers), list(self.collect.picks), self.collect.mean]
         if self.nudge is not None:
@@ -91,16 +110,17 @@ class Order:
         """
         try:
             told = json.loads(text)
-            collect, nudge = told.get("collect"), told.get("nudge")
+            collect, nudge, late = told.get("collect"), told.get("nudge"), told.get("late")
             return cls(
                 key=str(told["key"]),
                 read=None if told.get("read") is None else int(told["read"]),
                 first=int(told.get("first", 0)),
                 segments=tuple(Segment(int(at), Plan.from_dict(p)) for at, p in told.get("segments", ())),
+                late=None if late is None else _late(*late),
                 collect=None if collect is None else _collecting(*collect),
                 nudge=None if nudge is None else Nudge(*nudge),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
             raise BiasError(f"an order that this version of Affekt does not understand: {error!r}") from error
 
     def salt(self, vectors: str) -> str | None:
@@ -110,11 +130,16 @@ class Order:
         Args:
             vectors: a hash of the vectors.
         """
-        if self.nudge is None and not self.segments:
+        if self.nudge is None and self.late is None and not self.segments:
             return None
         told = {"segments": [[one.start, one.plan.to_dict()] for one in self.segments]}
-        body = json.dumps([vectors, told, str(self.nudge)], sort_keys=True)
+        late = None if self.late is None else [self.late.bias.key(), self.late.chat]
+        body = json.dumps([vectors, told, str(self.nudge), late], sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()[:32]
+
+
+def _late(terms: Any, chat: Any) -> Late:
+    return Late(Bias(tuple(term_of(term) for term in terms)), bool(chat))
 
 
 def _collecting(layers: Any, picks: Any, mean: Any) -> Collecting:

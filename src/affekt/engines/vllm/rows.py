@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from affekt.engines.vllm.edits import Piece
-from affekt.engines.vllm.order import Order
+from affekt.engines.vllm.order import END, Order, Segment
 from affekt.errors import VectorsError
+from affekt.models.prompt import Encoded, Role
 from affekt.steering.group import Joints
+from affekt.steering.plan import plan
 from affekt.steering.program import Program, build
 from affekt.vectors.conceptvectors import ConceptVectors
 
@@ -52,14 +54,20 @@ class Row:
         return found
 
 
-def row_of(order: Order, vectors: ConceptVectors | None, width: int, device: torch.device) -> Row:
-    """Makes an order ready.
+def row_of(
+    order: Order, prompt: int, vectors: ConceptVectors | None, width: int, device: torch.device
+) -> Row:
+    """Makes an order ready, for a prompt of so many tokens.
 
     Raises:
         VectorsError, UnknownConcept, BiasError: for what these vectors cannot do.
     """
-    if vectors is None and (order.segments or order.read is not None):
+    if vectors is None and (order.segments or order.late or order.read is not None):
         raise VectorsError("this worker holds no concept vectors to read or steer with")
+    if order.first == END:
+        order = replace(order, first=prompt - 1)
+    if order.late is not None:
+        order = replace(order, segments=(Segment(0, plan(order.late.bias, _bare(prompt, order.late.chat))),))
     row = Row(order)
     for segment in order.segments:
         assert vectors is not None
@@ -68,3 +76,11 @@ def row_of(order: Order, vectors: ConceptVectors | None, width: int, device: tor
         drawn = torch.randn(width, generator=torch.Generator().manual_seed(order.nudge.seed))
         row.nudge = (order.nudge.size * drawn / drawn.norm()).to(device)
     return row
+
+
+def _bare(length: int, chat: bool) -> Encoded:
+    """A prompt of which only the length is known: a user's words up to where the reply begins, or a text."""
+    first: Role = "user" if chat else "text"
+    last: Role = "generation" if chat else "text"
+    roles = (first,) * (length - 1) + (last,)
+    return Encoded((0,) * length, ((0, 0),) * length, roles, "")

@@ -1,0 +1,237 @@
+"""`vllm serve` with `emotion_bias` and `emotions`: `--middleware affekt.server.vllm_middleware.Middleware`.
+
+It goes with Affekt's worker and its settings, see docs/vllm.md. Requests without Affekt's fields pass as they
+are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.worker import CONFIG
+from affekt.errors import AffektError, ModelError
+from affekt.server.vllm_asking import Desk, Watched, failure
+
+__all__ = ["Middleware"]
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+
+PATHS = {"/v1/chat/completions": True, "/v1/completions": False}
+"""Which are chats."""
+
+FIELDS = (b'"emotion_bias"', b'"emotions"', b'"affekt"')
+"""What a body that concerns Affekt holds somewhere."""
+
+WAIT = 10.0
+"""Seconds that a reading may come after the reply is whole."""
+
+
+class Middleware:
+    """Turns Affekt's fields into what vLLM's workers are told, and puts readings into the response."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._desk: Desk | None = None
+        self._inbox: Inbox | None = None
+        self._watched: dict[str, Watched] = {}
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answers a request as an ASGI application."""
+        if scope["type"] != "http" or scope.get("method") != "POST" or scope["path"] not in PATHS:
+            await self._app(scope, receive, send)
+            return
+        raw = await _whole(receive)
+        if not any(name in raw for name in FIELDS):
+            await self._app(scope, _again(raw, receive), send)
+            return
+        try:
+            body = json.loads(raw)
+            desk = self._opened(scope["app"].state)
+            body, watched = desk.prepared(body, PATHS[scope["path"]])
+        except ValueError as error:
+            known = error if isinstance(error, AffektError) else AffektError(f"the body is no JSON: {error}")
+            await _answer(send, 400, failure(known))
+            return
+        except AffektError as error:
+            await _answer(send, 400, failure(error))
+            return
+        raw = json.dumps(body).encode()
+        scope = {**scope, "headers": _sized(scope["headers"], len(raw))}
+        if watched is None:
+            await self._app(scope, _again(raw, receive), send)
+            return
+        self._watched[watched.key] = watched
+        try:
+            tell = _Telling(self, desk, watched, send)
+            await self._app(scope, _again(raw, receive), tell.send)
+        finally:
+            self._watched.pop(watched.key, None)
+
+    def hear(self) -> None:
+        """Takes what workers have sent; each reading goes to its own request and position."""
+        for header, values in self._inbox.receive() if self._inbox is not None else ():
+            if header["kind"] == "refused":
+                for key, watched in self._watched.items():
+                    if f'"{key}"' in str(header["order"]):
+                        watched.refused = str(header["why"])
+            elif header["kind"] == "read" and values is not None:
+                at = 0
+                for key, first, count in header["rows"]:
+                    if key in self._watched:
+                        places = range(first, first + count)
+                        self._watched[key].readings |= zip(places, values[at : at + count], strict=True)
+                    at += count
+
+    def _opened(self, state: Any) -> Desk:
+        if self._desk is not None:
+            return self._desk
+        config = state.engine_client.vllm_config
+        own = (config.additional_config or {}).get(CONFIG, {})
+        instrumented = str(config.parallel_config.worker_cls).startswith("affekt.")
+        if not instrumented or not own.get("vectors") or not own.get("channel"):
+            raise ModelError(
+                "this vLLM runs without Affekt's worker or without vectors, so nothing would be steered; "
+                "start it as docs/vllm.md says"
+            )
+        self._inbox = Inbox(own["channel"])
+        self._desk = Desk(Path(own["vectors"]))
+        return self._desk
+
+
+class _Telling:
+    """Sends vLLM's response on, with readings in it."""
+
+    def __init__(self, middleware: Middleware, desk: Desk, watched: Watched, send: Send) -> None:
+        self._middleware, self._desk, self._watched, self._send = middleware, desk, watched, send
+        self._start: Message | None = None
+        self._streams = False
+        self._held = b""
+        self._prompt, self._written, self._told = 0, 0, 0
+
+    async def send(self, message: Message) -> None:
+        """An ASGI `send`."""
+        if message["type"] == "http.response.start":
+            headers = {name.lower(): value for name, value in message["headers"]}
+            self._streams = b"event-stream" in headers.get(b"content-type", b"")
+            self._start = message
+            if self._streams:
+                await self._send(message)
+            return
+        self._held += message.get("body", b"")
+        more = message.get("more_body", False)
+        if self._streams:
+            lines, cut, rest = self._held.rpartition(b"\n\n")
+            self._held = rest if more else b""
+            whole = lines + cut if more else lines + cut + rest
+            out = b"".join([await self._line(line) async for line in _lines(whole)])
+            await self._send({"type": "http.response.body", "body": out, "more_body": more})
+        elif not more:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        assert self._start is not None
+        body = self._held
+        if self._start["status"] == 200:
+            told = json.loads(body)
+            await self._into(told, last=True)
+            body = json.dumps(told).encode()
+        headers = _sized(self._start["headers"], len(body))
+        await self._send({**self._start, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _line(self, line: bytes) -> bytes:
+        data = line.strip().removeprefix(b"data: ")
+        if not line.startswith(b"data: ") or data == b"[DONE]":
+            return line
+        told = json.loads(data)
+        choices = told.get("choices") or []
+        await self._into(told, last=any(choice.get("finish_reason") for choice in choices))
+        return b"data: " + json.dumps(told).encode() + b"\n\n"
+
+    async def _into(self, told: dict[str, Any], last: bool) -> None:
+        """Puts the readings that are there into a response or a chunk of it."""
+        for choice in told.get("choices") or []:
+            for place in (told, choice):
+                self._prompt = len(place.get("prompt_token_ids") or ()) or self._prompt
+            self._written += len(choice.get("token_ids") or ())
+            # The last token's own forward never runs: vLLM ends the row when it is chosen.
+            if last:
+                await self._wait(range(self._prompt, self._prompt + self._written - 1))
+            self._middleware.hear()
+            entries = self._desk.told(self._watched, self._prompt, self._told, self._written)
+            if entries:
+                self._told = entries[-1]["index"] + 1
+            if entries or last:
+                choice["affekt"] = self._field(entries, last)
+            if self._watched.strips:
+                choice.pop("token_ids", None)
+                choice.pop("prompt_token_ids", None)
+        if self._watched.strips:
+            told.pop("prompt_token_ids", None)
+
+    def _field(self, entries: list[dict[str, Any]], last: bool) -> dict[str, Any]:
+        field: dict[str, Any] = {"tokens": entries}
+        if self._watched.refused:
+            field["error"] = self._watched.refused
+        if last:
+            wanted = range(self._prompt, self._prompt + self._written - 1)
+            missing = [at - self._prompt for at in wanted if at not in self._watched.readings]
+            if missing:
+                field["missing"] = missing
+        return field
+
+    async def _wait(self, places: range) -> None:
+        until = asyncio.get_running_loop().time() + WAIT
+        while True:
+            self._middleware.hear()
+            there = all(place in self._watched.readings for place in places)
+            if there or self._watched.refused or asyncio.get_running_loop().time() > until:
+                return
+            await asyncio.sleep(0.005)
+
+
+async def _lines(data: bytes) -> AsyncIterator[bytes]:
+    for line in data.split(b"\n\n"):
+        if line:
+            yield line + b"\n\n"
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _again(raw: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once, then what comes of the connection."""
+    given = False
+
+    async def once() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    return once
+
+
+async def _answer(send: Send, status: int, told: dict[str, Any]) -> None:
+    body = json.dumps(told).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _sized(headers: Any, length: int) -> list[tuple[bytes, bytes]]:
+    kept = [(name, value) for name, value in headers if name.lower() != b"content-length"]
+    return [*kept, (b"content-length", str(length).encode())]
