@@ -11,7 +11,7 @@ from torch import nn
 
 from affekt.engines.transformers.probe import Probe
 from affekt.engines.vllm.instrument import Instrument
-from affekt.engines.vllm.order import Collecting, Order, Segment
+from affekt.engines.vllm.order import END, Collecting, Late, Order, Segment
 from affekt.engines.vllm.stream import find_blocks, stream_of
 from affekt.errors import BiasError, SelfCheckError
 from affekt.models.model import Identity
@@ -222,12 +222,27 @@ def test_orders_and_plans_survive_the_way() -> None:
     for spec in (*BIASES, {"calm": {"dose": 0.2, "where": {"last": 3}}}):
         one = plan(parse(spec, held), asked)
         assert Plan.from_dict(one.to_dict()).schedules == one.schedules
-        told = Order("k", 2, 4, (Segment(0, one),), Collecting((1,), (2, 3), True))
+        told = Order("k", 2, 4, (Segment(0, one),), collect=Collecting((1,), (2, 3), True))
         again = Order.from_json(told.to_json())
         assert again.to_json() == told.to_json() and again.salt("v") == told.salt("v")
     for wrong in ("", "7", "[]", '{"read": 1}', '{"key": "a", "segments": [[0, {"terms": [{}]}]]}'):
         with pytest.raises(BiasError, match="does not understand"):
             Order.from_json(wrong)
+
+
+def test_a_bias_whose_prompt_only_the_worker_sees_is_planned_there() -> None:
+    bench = Bench()
+    ids = list(range(3, 9))
+    for k, spec in enumerate((BIASES[1], {"calm": {"dose": 0.4, "where": {"last": 2}}}, BIASES[3])):
+        bias = parse(spec, bench.held)
+        told = Order(f"k{k}", read=2, first=END, late=Late(bias, True))
+        assert Order.from_json(told.to_json()).late == told.late
+        assert told.salt("v") not in (None, Order("x", late=Late(bias, False)).salt("v"))
+        result = bench.step({f"r{k}": (ids, 0)}, new={f"r{k}": (0, told)})
+        asked = Encoded((0,) * 4, ((0, 0),) * 4, ("user",) * 3 + ("generation",), "")
+        final, _ = bench.expected(ids, spec, 0, asked)
+        torch.testing.assert_close(result, final, atol=1e-4, rtol=1e-4)
+        assert sorted(at for key, at in bench.scalars() if key == f"k{k}") == [3, 4, 5]
 
 
 def test_the_salt_is_shared_only_by_rows_that_were_steered_alike() -> None:

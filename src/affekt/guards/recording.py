@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import Engine, Opened, Reply, Request, Sampling
@@ -26,6 +26,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with the stage, the replies done and the replies in all."""
 
 
+@runtime_checkable
 class ReadingEngine(Engine, Protocol):
     """An engine that says what it reads with."""
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from affekt.engines.engine import Reply, Request, Token
 from affekt.errors import AffektError
@@ -14,6 +14,7 @@ from affekt.errors import AffektError
 __all__ = ["Broken", "Busy", "Draining", "OpenBatch", "Runner", "Stream"]
 
 
+@runtime_checkable
 class OpenBatch(Protocol):
     """What of an engine's batch the runner needs."""
 
