@@ -77,6 +77,7 @@ def demo(
 
 def _vectors(model: Model) -> ConceptVectors:
     """The model's vectors from the shelf, or extracted and dialled now."""
+    from affekt.engines import TransformersEngine
     from affekt.errors import VectorsError
     from affekt.vectors import load_vectors
     from affekt.vectors.shelf import shelf

@@ -53,7 +53,8 @@ def make_vectors(
     Checkpoint(parts).clear()
     typer.echo(
         f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
-        f"{engine.model.identity.n_layers}, read at layer {vectors.read_layer}; {time.monotonic() - started:.0f} s"
+        f"{engine.model.identity.n_layers}, read at layer {vectors.read_layer}; "
+        f"{time.monotonic() - started:.0f} s"
     )
     return vectors
 
