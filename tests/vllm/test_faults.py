@@ -1,0 +1,143 @@
+"""What goes wrong: another version, settings past the hooks, foreign vectors, a worker that dies."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from affekt.engines import Request, Sampling
+from affekt.engines.vllm.channel import Inbox, Outbox
+from affekt.engines.vllm.driver import Driver, Run
+from affekt.engines.vllm.versions import check_version
+from affekt.engines.vllm.worker import refuse
+from affekt.errors import ModelError, ReadingError, VectorsError
+from affekt.models import load
+from tests.engines.small import TEXT, vectors_for
+from tests.vllm.opened import both, needs_vllm, replies_of, saved
+
+
+@pytest.mark.parametrize("found", [None, "0.31.0", "0.33.1", "1.0.0", "0.320.0"])
+def test_another_version_is_refused_and_says_which_is_wanted(found: str | None) -> None:
+    with pytest.raises(ModelError, match=r"0\.32\.\*"):
+        check_version(found)
+    assert check_version("0.32.0") == "0.32.0"
+
+
+def config(**more: Any) -> Any:
+    named = SimpleNamespace
+    return named(
+        compilation_config=named(
+            mode=named(name=more.get("mode", "NONE")),
+            cudagraph_mode=named(name=more.get("graphs", "NONE")),
+            pass_config=named(enable_sp=more.get("sp", False)),
+        ),
+        parallel_config=named(enable_dbo=more.get("dbo", False)),
+        use_v2_model_runner=more.get("v2", False),
+        speculative_config=more.get("draft"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"mode": "VLLM_COMPILE"}, "--enforce-eager"),
+        ({"graphs": "FULL"}, "--enforce-eager"),
+        ({"v2": True}, "VLLM_USE_V2_MODEL_RUNNER=0"),
+        ({"draft": object()}, "speculative"),
+        ({"dbo": True}, "dual batch"),
+        ({"sp": True}, "sequence parallelism"),
+    ],
+)
+def test_settings_that_pass_the_hooks_are_refused(
+    more: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("affekt.engines.vllm.worker.installed", lambda: "0.32.0")
+    refuse(config())
+    with pytest.raises(ModelError, match=says):
+        refuse(config(**more))
+
+
+class Idle:
+    """A vLLM that has nothing to do."""
+
+    def has_unfinished_requests(self) -> bool:
+        return False
+
+
+def test_a_missing_reading_is_an_error_and_no_other_stands_in_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("zmq")
+    monkeypatch.setattr("affekt.engines.vllm.driver.WAIT", 0.5)
+    inbox = Inbox()
+    driver, run = Driver(Idle(), inbox, ""), Run("k")
+    driver._runs["k"] = run
+    outbox = Outbox(inbox.address)
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    outbox.send({"kind": "read", "rows": [["other", 4, 1], ["k", 5, 1], ["k", 7, 1]]}, rows)
+    np.testing.assert_array_equal(driver.reading(run, 5), rows[1])
+    np.testing.assert_array_equal(driver.reading(run, 7), rows[2])
+    with pytest.raises(ReadingError, match="token 6 did not come"):
+        driver.reading(run, 6)
+    inbox.close()
+
+
+def test_what_a_full_channel_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("zmq")
+    monkeypatch.setattr("affekt.engines.vllm.channel.BOUND", 4)
+    inbox = Inbox()
+    outbox = Outbox(inbox.address)
+    for at in range(200):
+        outbox.send({"kind": "read", "rows": [["k", at, 1]]}, np.zeros((1, 5000), dtype=np.float32))
+    assert outbox.lost > 0
+    seen = [header["rows"][0][1] for header, _ in inbox.receive(1.0)]
+    assert seen == sorted(seen) and len(seen) < 200
+    inbox.close()
+
+
+@needs_vllm
+def test_vectors_of_another_model_are_refused_before_vllm_opens(tmp_path: Path) -> None:
+    from affekt.engines.vllm import VLLMEngine
+
+    model = load(str(saved(tmp_path)), dtype="float32")
+    other = dataclasses.replace(model.identity, weights_sha256="f" * 64)
+    foreign = vectors_for(dataclasses.replace(model, identity=other))
+    with pytest.raises(VectorsError, match="these vectors were extracted from"):
+        VLLMEngine(str(tmp_path), foreign, dtype="float32")
+
+
+@needs_vllm
+def test_a_model_that_vllm_does_not_run_is_refused(tmp_path: Path) -> None:
+    from affekt.engines.vllm import VLLMEngine
+
+    folder = saved(tmp_path)
+    config = (folder / "config.json").read_text().replace("LlamaForCausalLM", "NobodyForCausalLM")
+    (folder / "config.json").write_text(config.replace('"model_type": "llama"', '"model_type": "llama"'))
+    with pytest.raises(ModelError, match="vLLM cannot open"):
+        VLLMEngine(str(folder), dtype="float32", context=256)
+
+
+@needs_vllm
+def test_a_worker_that_dies_fails_its_requests_and_the_engine_opens_anew(tmp_path: Path) -> None:
+    import psutil
+
+    with both(saved(tmp_path), context=256) as (one, theirs):
+        batch = one.open_batch()
+        batch.add(Request(TEXT, Sampling(max_tokens=200), read="all"))
+        batch.step()
+        workers = [p for p in psutil.Process().children(recursive=True) if "Worker" in " ".join(p.cmdline())]
+        assert workers
+        os.kill(workers[0].pid, signal.SIGKILL)
+        with pytest.raises(ModelError, match="has died"):
+            while batch.busy:
+                batch.step()
+        request = [Request(TEXT, Sampling(max_tokens=5))]
+        (mine, _), (other, _) = replies_of(one, request), replies_of(theirs, request)
+        assert mine[0].tokens == other[0].tokens
