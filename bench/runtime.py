@@ -1,11 +1,13 @@
 """What reading, steering and guarding cost while text is written, as ratios of tokens per second.
 
-    python bench/runtime.py [--model smollm2-135m-instruct] [--pairs 7] [--tokens 64]
+    python bench/runtime.py [--model smollm2-135m-instruct] [--pairs 7] [--tokens 64] [--cpu] [--random]
 
 Each ratio is the median over pairs of runs that take turns: Affekt's engine with every concept read at one
 layer and two concepts steered over the band, against plain `model.generate`, at batch 1 and 8; eight requests
 with eight biases against the same batch unsteered; and how long a stream goes on after the token that trips a
-guard. The vectors must be there (`affekt extract`). Prints JSON.
+guard. The vectors must be there (`affekt extract`), or are as many random ones, which take as long. On a
+machine that others use, `--cpu` runs on one thread and takes its processor time in place of the clock's.
+Prints JSON.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from collections.abc import Callable, Sequence
 import torch
 
 import affekt
+from affekt.concepts import emotions, styles
 from affekt.concepts.shipped import neutral
 from affekt.engines import Directive, Request, Sampling, TransformersEngine, WatchRow
 from affekt.models.prompt import encode
-from affekt.vectors import load_vectors
+from affekt.vectors import ConceptVectors, Provenance, load_vectors
+from affekt.vectors.readout import POSITIONS
 from affekt.vectors.shelf import shelf
 
+CLOCK: Callable[[], float] = time.perf_counter
 BIAS = {"calm": {"dose": 0.1}, "desperate": {"dose": -0.1}}
 BIASES = ("calm", "happy", "afraid", "angry", "proud", "loving", "sarcastic", "professional")
 
@@ -35,9 +40,9 @@ def prompts(n: int) -> list[list[dict[str, str]]]:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    started = CLOCK()
     run()
-    return time.perf_counter() - started
+    return CLOCK() - started
 
 
 def ratio(ours: Callable[[], object], theirs: Callable[[], object], pairs: int) -> dict[str, object]:
@@ -78,6 +83,33 @@ def ours(engine: TransformersEngine, requests: Sequence[Request]) -> Callable[[]
     return lambda: list(engine.generate(requests))
 
 
+def random_vectors(model: affekt.Model) -> ConceptVectors:
+    """As many random directions as there are concepts, with a band of eight layers at two thirds of depth."""
+    shape = model.identity
+    middle = shape.n_layers * 2 // 3
+    band = tuple(range(max(0, middle - 5), min(shape.n_layers, middle + 3)))
+    concepts = (*emotions(), *styles())
+    drawn = torch.randn(len(band), len(concepts), shape.d_model, generator=torch.Generator().manual_seed(0))
+    unit = torch.nn.functional.normalize(drawn, dim=-1)
+    scores = (len(band), len(POSITIONS), len(concepts))
+    return ConceptVectors(
+        concepts=concepts,
+        layers=band,
+        raw=unit,
+        projected=unit,
+        whitened=unit,
+        weight=unit,
+        mean=torch.zeros(scores),
+        std=torch.ones(scores),
+        norms=torch.full((len(band),), 10.0),
+        doses=torch.full((len(concepts),), torch.nan),
+        read_layer=middle,
+        steer_layers=band,
+        steer_variant="projected",
+        provenance=Provenance(model.identity, {}, {}),
+    )
+
+
 class Trip:
     """A guard that stops a reply at one token, and notes when it was asked."""
 
@@ -95,7 +127,7 @@ class Trip:
     def token(self, row: WatchRow, token: object) -> Directive | None:
         if len(row.tokens) < self.at:
             return None
-        self.asked = time.perf_counter()
+        self.asked = CLOCK()
         return Directive("stop")
 
 
@@ -105,7 +137,7 @@ def stopping(engine: TransformersEngine, chat: list, step: float, times: int) ->
     for _ in range(times):
         trip = Trip(16)
         list(engine.generate([Request(chat, Sampling(max_tokens=64, min_tokens=64), guard=trip)]))
-        after.append((time.perf_counter() - trip.asked) / step)
+        after.append((CLOCK() - trip.asked) / step)
     return {"steps_median": round(statistics.median(after), 4), "steps_max": round(max(after), 4)}
 
 
@@ -116,12 +148,22 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8], help="of the batches")
+    parser.add_argument("--cpu", action="store_true", help="processor time of one thread")
+    parser.add_argument("--random", action="store_true", help="random vectors: for times only")
     options = parser.parse_args()
+    if options.cpu:
+        global CLOCK
+        CLOCK = time.process_time
+        torch.set_num_threads(1)
     model = affekt.load(options.model)
-    engine = TransformersEngine(model, load_vectors(shelf(model.identity.name)))
+    vectors = random_vectors(model) if options.random else load_vectors(shelf(model.identity.name))
+    engine = TransformersEngine(model, vectors)
     sampling = Sampling(max_tokens=options.tokens, min_tokens=options.tokens)
     found: dict[str, object] = {"model": options.model, "pairs": options.pairs, "tokens": options.tokens}
-    for size in (1, 8):
+    found["seconds"] = "processor time of one thread" if options.cpu else "wall time"
+    found["vectors"] = "random" if options.random else "the model's own"
+    for size in options.sizes:
         chats = prompts(size)
         requests = [Request(chat, sampling, bias=BIAS, read="all") for chat in chats]
         found[f"read_and_steered_over_generate_batch_{size}"] = ratio(
