@@ -146,10 +146,10 @@ def test_a_part_killed_between_its_files_is_done_again(engine: Spied, tmp_path: 
     source, out = corpus(tmp_path / "in"), tmp_path / "out"
     score(engine, source, out, columns=ID, per_token=True)
     whole = dict(files(out))
-    (out / "state" / "part-000002.parquet").unlink()
+    (out / "state" / "part-000002.json.gz").unlink()
     (out / "tokens" / "part-000002.parquet").write_bytes(b"half")
     (out / "documents" / "part-000002.parquet").unlink()
-    state = out / "state" / "part-000004.parquet"
+    state = out / "state" / "part-000004.json.gz"
     state.write_bytes(state.read_bytes()[:-30])
     engine.texts = 0
     score(engine, source, out, columns=ID, per_token=True)
@@ -263,7 +263,7 @@ def test_parts_of_two_precisions_are_not_put_together(
 ) -> None:
     source, out = corpus(tmp_path / "in"), tmp_path / "out"
     score(engine, source, out, columns=ID)
-    (out / "state" / "part-000001.parquet").unlink()
+    (out / "state" / "part-000001.json.gz").unlink()
     other = replace(engine.model, identity=replace(engine.identity, dtype="bfloat16"))
     monkeypatch.setattr(worker, "open_engine", lambda *_, **__: Spied(other, engine.vectors))
     with pytest.raises(ModelError, match="some parts were read by"):

@@ -114,7 +114,7 @@ class _Worker:
         """Counts in a file the workers that began a part; refuses one over which too many have died."""
         _, _, found, out, _ = self._given
         mark = f"{STATE}/{part.name}.begun"
-        lines = (out.read(mark) or b"").decode().split()
+        lines = (out.read(mark) or b"").decode().splitlines()
         begun = [line for line in lines if line == self._run]
         if len(begun) >= DEATHS:
             where = f"{found.files[part.file].name}:{part.first + 1}"

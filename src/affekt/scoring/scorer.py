@@ -75,7 +75,7 @@ class Scorer:
         if self._settings.per_token:
             self._out.write(f"{TOKENS}/{file}", parquet(tokens_table(documents, readings, self._concepts)))
         done = Done(self._key, self._engine.identity, tally, len(documents), sum(cut), tuple(faults))
-        self._out.write(f"{STATE}/{file}", dump(done))
+        self._out.write(_state(part), dump(done))
         return done
 
     def _ready(
@@ -104,9 +104,13 @@ class Scorer:
 
 def finished(out: Place, part: Part, key: str) -> Done | None:
     """What a part has left if it is done; None if it is not."""
-    data = out.read(f"{STATE}/{part.name}.parquet")
+    data = out.read(_state(part))
     done = restore(data) if data is not None else None
     return done if done is not None and done.key == key else None
+
+
+def _state(part: Part) -> str:
+    return f"{STATE}/{part.name}.json.gz"
 
 
 def _batches(sources: Sequence[Encoded]) -> Iterator[slice]:

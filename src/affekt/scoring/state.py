@@ -3,27 +3,26 @@ done."""
 
 from __future__ import annotations
 
-import io
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 
 from affekt.models.model import Identity
 from affekt.scoring.moments import Moments
 from affekt.scoring.spread import Spread
 from affekt.scoring.strongest import Passage, Strongest
 from affekt.scoring.survey import Fault
-from affekt.scoring.tables import parquet
 from affekt.scoring.tally import Tally
 from affekt.vectors.moments import ScoreMoments
 
 __all__ = ["Done", "dump", "restore"]
-
-_ABOUT = "affekt"
 
 
 @dataclass(frozen=True)
@@ -45,19 +44,9 @@ class Done:
 
 
 def dump(done: Done) -> bytes:
-    """The part as bytes: Parquet, with the counts as rows and the rest as JSON in its metadata."""
-    import pyarrow as pa
-
+    """The part as bytes: packed JSON."""
     tally = done.tally
-    spread, tokens = tally.spread, tally.moments.tokens
-    concept, bins = np.nonzero(spread.counts)
-    table = pa.table(
-        {
-            "concept": pa.array(concept.astype(np.int32)),
-            "bin": pa.array(bins.astype(np.int32)),
-            "tokens": pa.array(spread.counts[concept, bins]),
-        }
-    )
+    tokens = tally.moments.tokens
     about = {
         "key": done.key,
         "model": asdict(done.model),
@@ -65,35 +54,33 @@ def dump(done: Done) -> bytes:
         "cut": done.cut,
         "faults": [asdict(fault) for fault in done.faults],
         # Python's JSON says and reads infinities, and a float64 exactly.
-        "low": spread.low.tolist(),
-        "high": spread.high.tolist(),
+        "low": tally.spread.low.tolist(),
+        "high": tally.spread.high.tolist(),
+        "counts": [_run(counts) for counts in tally.spread.counts],
         "count": int(tokens.count),
         "mean": tokens.mean[0].tolist(),
         "scatter": tokens.scatter[0].tolist(),
         "sums": tally.moments.sums.tolist(),
         "kept": tally.strongest.kept,
-        "best": [[asdict(one) for one in own] for own in tally.strongest.best],
+        "best": [[list(asdict(one).values()) for one in own] for own in tally.strongest.best],
     }
-    return parquet(table, {_ABOUT: json.dumps(about)})
+    return gzip.compress(json.dumps(about).encode(), mtime=0)
 
 
 def restore(data: bytes) -> Done | None:
     """The part of `dump`; None for anything else, such as a file that was cut short."""
-    import pyarrow
-    import pyarrow.parquet
-
     try:
-        table = pyarrow.parquet.read_table(io.BytesIO(data))
-        about: Mapping[str, Any] = json.loads((table.schema.metadata or {})[_ABOUT.encode()])
+        about: Mapping[str, Any] = json.loads(gzip.decompress(data))
         spread = Spread.empty(len(about["low"]))
-        spread.counts[table["concept"].to_numpy(), table["bin"].to_numpy()] = table["tokens"].to_numpy()
+        for row, (first, counts) in zip(spread.counts, about["counts"], strict=True):
+            row[first : first + len(counts)] = counts
         spread.low[:], spread.high[:] = about["low"], about["high"]
         tokens = ScoreMoments(
             torch.tensor(about["count"]),
             torch.tensor([about["mean"]], dtype=torch.float64),
             torch.tensor([about["scatter"]], dtype=torch.float64),
         )
-        best = tuple(tuple(Passage(**one) for one in own) for own in about["best"])
+        best = tuple(tuple(Passage(*one) for one in own) for own in about["best"])
         return Done(
             key=about["key"],
             model=Identity(**about["model"]),
@@ -106,5 +93,13 @@ def restore(data: bytes) -> Done | None:
             cut=about["cut"],
             faults=tuple(Fault(**fault) for fault in about["faults"]),
         )
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, IndexError):
         return None
+
+
+def _run(counts: Int[np.ndarray, " bins"]) -> tuple[int, list[int]]:
+    """The first bin with a token, and the counts from there to the last one."""
+    filled = np.flatnonzero(counts)
+    if not len(filled):
+        return 0, []
+    return int(filled[0]), counts[filled[0] : filled[-1] + 1].tolist()
