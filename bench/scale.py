@@ -1,6 +1,6 @@
 """Two workers on a corpus against one: is the result the same, and how does the time go?
 
-    python bench/scale.py [--model smollm2-135m-instruct] [--texts 128] [--pairs 3]
+    python bench/scale.py [--model smollm2-135m-instruct] [--texts 64] [--pairs 3]
 
 The vectors must be there (`affekt extract`). Every worker has one thread (set before torch is imported), so
 that two have twice what one has. One worker and two run on Ray one after the other, in turns; `whole` is the
@@ -78,7 +78,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
-    parser.add_argument("--texts", type=int, default=128)
+    parser.add_argument("--texts", type=int, default=64)
     parser.add_argument("--pairs", type=int, default=3)
     options = parser.parse_args()
     vectors = affekt.ConceptVectors.load(shelf(resolve(options.model).name))
