@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,9 @@ from affekt.vectors.collect import from_token
 from affekt.vectors.directions import balanced
 from affekt.vectors.gather import gather_corpus
 from affekt.vectors.shelf import shelf
+
+HERE = str(Path(__file__).resolve().parent)
+sys.path[:] = [place for place in sys.path if place != HERE]  # else `import vllm` would find this file
 
 TOPICS = (
     *(
