@@ -22,6 +22,7 @@ __all__ = [
     "NumberFamily",
     "Question",
     "RecipeChat",
+    "SeverityPair",
     "Turn",
     "TwoEmotions",
     "activities",
@@ -31,6 +32,7 @@ __all__ = [
     "neutral",
     "recipe",
     "severity",
+    "severity_pairs",
     "stories",
     "traits",
     "two_emotions",
@@ -74,6 +76,20 @@ class NumberFamily:
     def texts(self) -> tuple[str, ...]:
         """The messages, in the order of `values`."""
         return tuple(self.template.replace("{x}", str(value)) for value in self.values)
+
+
+@dataclass(frozen=True)
+class SeverityPair:
+    """Two messages of the same numbers, of which one is about something graver."""
+
+    pair: str
+    """Its name."""
+    mild: str
+    """The harmless one."""
+    severe: str
+    """The grave one, as long as the other."""
+    expect: Mapping[str, Literal["+", "-"]]
+    """Concept -> whether it should be higher or lower on the grave one."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +200,12 @@ def implicit() -> tuple[Implicit, ...]:
 def severity() -> tuple[NumberFamily, ...]:
     """6 families of messages with a rising number that matters and 6 controls with the same numbers."""
     return tuple(NumberFamily(**(row | {"values": tuple(row["values"])})) for row in _rows("severity"))
+
+
+@cache
+def severity_pairs() -> tuple[SeverityPair, ...]:
+    """24 pairs of messages that have the same numbers and differ in what is at stake."""
+    return tuple(SeverityPair(**row) for row in _rows("severity_pairs"))
 
 
 @cache

@@ -55,6 +55,8 @@ def naming(
     doses: Sequence[float] = DOSES,
     random: int = RANDOM,
     seed: int = 0,
+    question: str = QUESTION,
+    prefix: str = PREFIX,
 ) -> Section:
     """Change of each display word's log-probability after "He feels" under each word's vector (paper 3.6).
 
@@ -67,6 +69,8 @@ def naming(
         doses: each is used for every direction.
         random: directions of each of the two kinds.
         seed: of their draw.
+        question: what the user asks.
+        prefix: how the reply begins.
     """
     shown = [name for name in DISPLAY if name in vectors.names]
     if len(shown) < 3:
@@ -78,13 +82,13 @@ def naming(
     rows: list[tuple[Cell, ...]] = []
     data: dict[str, object] = {
         "words": shown,
-        "question": QUESTION,
-        "prefix": PREFIX,
+        "question": question,
+        "prefix": prefix,
         "layers": list(vectors.steer_layers),
     }
     verdicts = []
     for dose in doses:
-        table = raises(engine, shown, arms, dose)
+        table = raises(engine, shown, arms, dose, question, prefix)
         k, r = len(shown), len(plain)
         matrix, noise, mixtures = table[:k], table[k : k + r], table[k + r :]
         own, others = matrix.diagonal(), (matrix.sum(0) - matrix.diagonal()) / (k - 1)
@@ -122,7 +126,7 @@ def naming(
         ),
         tuple(rows),
         (
-            f'Change, in nats, of the log-probability of a word after "{QUESTION}" - "{PREFIX} …", all its '
+            f'Change, in nats, of the log-probability of a word after "{question}" - "{prefix} …", all its '
             f"tokens, by steering at layers {_band(vectors)} ({vectors.steer_variant} vectors). Random: "
             f"{random} directions of the same norm; mixtures: {random} random mixtures of all concepts' "
             "vectors, of the same norm. "
@@ -136,20 +140,23 @@ def naming(
 
 
 def raises(
-    engine: Engine, words: Sequence[str], arms: Sequence[str], dose: float
+    engine: Engine,
+    words: Sequence[str],
+    arms: Sequence[str],
+    dose: float,
+    question: str = QUESTION,
+    prefix: str = PREFIX,
 ) -> Float[np.ndarray, "arms words"]:
     """Change of each word's log-probability after the prefix, under each concept's vector at a dose."""
-    chat: Source = [{"role": "user", "content": QUESTION}]
+    chat: Source = [{"role": "user", "content": question}]
     # How many tokens the prefix has is asked of the engine itself: its tokenizer is not ours to know.
-    [prefix] = engine.score([chat], [PREFIX])
-    starts = [f"{PREFIX} {word}" for word in words]
+    [begun] = engine.score([chat], [prefix])
+    starts = [f"{prefix} {word}" for word in words]
 
     def run(arms: Sequence[str | None]) -> Float[np.ndarray, "arms words"]:
         biases = [{arm: {"dose": dose}} if arm is not None else None for arm in arms for _ in words]
         scores = engine.score([chat] * len(biases), starts * len(arms), biases)
-        return np.array([float(score[len(prefix) :].sum()) for score in scores]).reshape(
-            len(arms), len(words)
-        )
+        return np.array([float(score[len(begun) :].sum()) for score in scores]).reshape(len(arms), len(words))
 
     base = run([None])
     changes: Float[np.ndarray, "arms words"] = run(list(arms)) - base

@@ -52,7 +52,9 @@ def bank(lab: Lab, names: Sequence[str], topics: int | None) -> Bank:
         topics: how many of the topics; None is all. Every emotion has one text on each.
     """
     corpus = stories().only(concept=list(names))
-    corpus = corpus if topics is None else corpus.only(topic=list(_spread(corpus.topics, topics)))
+    if topics is not None:
+        told = corpus.only(form="story")
+        corpus = told.only(topic=_spread(told.topics, topics))
     order = [concept.name for concept in corpus.concepts]
     sums, _ = gather_corpus(
         lab.engine().collect,

@@ -1,29 +1,36 @@
-"""Study 11 (paper 10): what strength costs in coherence, emotion by emotion."""
+"""Study 11 (paper 10, trap 6): what strength costs in coherence, emotion by emotion."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from plotly.graph_objects import Figure as Drawing
 from plotly.graph_objects import Scatter
 
-from affekt.engines import Sampling
+from affekt.engines import Sampling, TransformersEngine
 from affekt.quality.bootstrap import mean
 from affekt.quality.coherence import everyday, losses
 from affekt.quality.controls import with_random
 from affekt.quality.naming import DISPLAY
-from affekt.reading.sheet import GREY
+from affekt.reading.sheet import BLUE, GREY
 from affekt.studies.lab import Lab
+from affekt.studies.replies import replies
 from affekt.studies.result import Check, Drawn, Result, Table
 
 __all__ = ["drift"]
 
-DOSES = (0.1, 0.2, 0.4, 0.8)
-EMOTIONS = {"quick": 3, "full": 12}
-RANDOM = {"quick": 1, "full": 4}
-PROMPTS = {"quick": 4, "full": 10}
+DOSES = {"quick": (0.1, 0.3, 0.6), "full": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
+"""Mean residual norms over the band."""
+
+RANDOM = {"quick": 3, "full": 8}
+PROMPTS = {"quick": 2, "full": 6}
 TOKENS = 24
+
+WRITTEN = {"quick": 6, "full": 12}
+"""Display emotions whose replies are written; every concept's own cost is measured on a given reply."""
 
 BROKEN = 1.0
 """Nats a token by which a steered reply may surprise the unsteered model before it counts as broken; a reply
@@ -31,67 +38,166 @@ that goes round in circles counts as broken too."""
 
 
 def drift(lab: Lab) -> Result:
-    """The unsteered model's loss on replies steered at growing doses, for emotions and for random
-    directions."""
-    shown = [name for name in DISPLAY if name in lab.names]
-    chosen = shown[:: max(1, len(shown) // EMOTIONS[lab.scale])][: EMOTIONS[lab.scale]]
+    """For every concept: what steering costs the model in predicting its own unsteered replies. For some
+    emotions and random directions: how many replies written under steering are broken."""
     everything, plain = with_random(lab.vectors, RANDOM[lab.scale], 0)
-    prompts = everyday(PROMPTS[lab.scale])
-    engine = lab.engine(everything)
+    engine, prompts, doses = lab.engine(everything), everyday(PROMPTS[lab.scale]), DOSES[lab.scale]
+    arms = [*lab.vectors.names, *plain]
+    cost = _cost(lab, engine, prompts, arms, doses)
+    display = [name for name in DISPLAY if name in lab.names]
+    shown = display[:: max(1, len(display) // WRITTEN[lab.scale])][: WRITTEN[lab.scale]]
+    rows = _written(lab, engine, prompts, [*shown, *plain], plain, doses)
+    of = {
+        dose: [row["broken"] for row in rows if row["dose"] == dose and not row["random"]] for dose in doses
+    }
+    weak, strong = float(np.mean(of[doses[0]])), float(np.mean(of[doses[-1]]))
+    own, random = cost[: len(lab.vectors.names)], cost[len(lab.vectors.names) :]
+    each = [
+        {
+            "concept": arm,
+            "random": arm in plain,
+            **{f"nats at {dose:g}": round(float(cost[i, d]), 5) for d, dose in enumerate(doses)},
+        }
+        for i, arm in enumerate(arms)
+    ]
+    at_last = mean(own[:, -1], "concepts")
+    rises = float((np.diff(own, axis=1) > 0).all(axis=1).mean())
+    order = np.argsort(-own[:, -1])
+    costly = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[:3])
+    cheap = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[::-1][:3])
+    return Result(
+        "drift",
+        "What does strength cost in coherence?",
+        f"At a dose of {doses[0]:g} {weak:.0%} of the replies are broken, at {doses[-1]:g} {strong:.0%}. "
+        f"Over "
+        f"{len(own)} concepts a dose of {doses[-1]:g} costs {at_last} nats a token (random directions "
+        f"{random[:, -1].mean():.2f}); most: {costly}; least: {cheap}.",
+        (Table.of("doses", rows), Table.of("concepts", each)),
+        (
+            Drawn(
+                "concepts",
+                _spread(own, random, doses),
+                "Loss of the model in nats a token on its own unsteered replies, while it is steered, less "
+                "that "
+                "without steering: every concept a line, random directions dotted. It shows what steering "
+                "does "
+                "to prediction, not whether the text says what was meant.",
+            ),
+            Drawn(
+                "doses",
+                _broken(rows, doses),
+                "Share of replies written under steering that surprise the unsteered model by more than a "
+                "nat a "
+                "token, loop or are empty. Dotted: random directions of the same norm. Few replies a point.",
+            ),
+        ),
+        (
+            Check(
+                "coherence falls with strength",
+                "content is getting lost at 0.5",
+                "93 → 53 → 24 of 100 at 0.1, 0.2, 0.3",
+                f"broken {weak:.2f} at {doses[0]:g}, {strong:.2f} at {doses[-1]:g} (n = {len(shown)} "
+                f"emotions x "
+                f"{len(prompts)} replies); cost rises at every step for {rises:.0%} of {len(own)} concepts",
+                "at least 0.3 more replies broken at the strongest dose than at the weakest, and the cost "
+                "rising at every step for 9 concepts in 10; partly: one of the two",
+                ("not reproduced", "partly", "reproduced")[int(strong - weak >= 0.3) + int(rises >= 0.9)],
+            ),
+        ),
+        (
+            f"{len(prompts)} everyday questions, greedy replies of {TOKENS} tokens; doses in mean residual "
+            f"norms, "
+            f"shared out over {len(lab.vectors.steer_layers)} layers, {lab.vectors.steer_variant} vectors.",
+        ),
+    )
+
+
+def _cost(
+    lab: Lab, engine: TransformersEngine, prompts: Sequence[str], arms: Sequence[str], doses: Sequence[float]
+) -> Float[np.ndarray, "arms doses"]:
+    """Mean loss under each arm and dose on the model's own unsteered replies, less that without steering."""
+    own = [
+        (text, reply.tokens)
+        for text, reply in zip(prompts, replies(lab, engine, prompts, TOKENS, stage="drift"), strict=True)
+        if reply.tokens
+    ]
+    if not own:
+        return np.full((len(arms), len(doses)), np.nan)
+    chats = [[{"role": "user", "content": text}] for text, _ in own]
+    said = [tokens for _, tokens in own]
+    base = np.array([float(np.mean(score)) for score in engine.score(chats, said)])
+    cost = np.zeros((len(arms), len(doses)))
+    for at, arm in enumerate(arms):
+        biases = [{arm: {"dose": dose}} for dose in doses for _ in own]
+        scores = engine.score(chats * len(doses), said * len(doses), biases)
+        means = np.array([float(np.mean(score)) for score in scores]).reshape(len(doses), len(own))
+        cost[at] = (base - means).mean(axis=1)
+        lab.told("drift, every concept", at + 1, len(arms))
+    return cost
+
+
+def _written(
+    lab: Lab,
+    engine: TransformersEngine,
+    prompts: Sequence[str],
+    arms: Sequence[str],
+    plain: Sequence[str],
+    doses: Sequence[float],
+) -> list[dict[str, Any]]:
     sampling = Sampling(max_tokens=TOKENS, stop=() if lab.has_template else ("\nHuman:",))
     base, _ = losses(engine, prompts, [None] * len(prompts), sampling)
     rows: list[dict[str, Any]] = []
-    arms = [*chosen, *plain]
     for done, arm in enumerate(arms, 1):
-        for dose in DOSES:
-            own, _ = losses(engine, prompts, [{arm: {"dose": dose}}] * len(prompts), sampling)
+        biases = [{arm: {"dose": dose}} for dose in doses for _ in prompts]
+        lost, texts = losses(engine, list(prompts) * len(doses), biases, sampling)
+        for d, dose in enumerate(doses):
+            own = lost[d * len(prompts) : (d + 1) * len(prompts)]
             there = np.isfinite(own) & np.isfinite(base)
-            figure = mean((own - base)[there], "replies")
-            broken = float(np.mean(~there | (own - np.where(there, base, 0) > BROKEN)))
+            figure = mean((own - np.where(there, base, 0.0))[there], "replies")
+            broken = float(np.mean(~there | (own - np.where(there, base, 0.0) > BROKEN)))
             rows.append(
                 {"arm": arm, "random": arm in plain, "dose": dose, "nats": figure.value, "low": figure.low}
                 | {"high": figure.high, "broken": broken, "n": len(prompts)}
+                | {"reply": texts[d * len(prompts)]}
             )
-        lab.told("drift", done, len(arms))
+        lab.told("drift, written", done, len(arms))
+    return rows
+
+
+def _spread(
+    own: Float[np.ndarray, "concepts doses"],
+    random: Float[np.ndarray, "random doses"],
+    doses: Sequence[float],
+) -> Drawing:
+    chart = Drawing()
+    for values, line in ((own, {"color": BLUE, "width": 0.5}), (random, {"color": GREY, "dash": "dot"})):
+        for row in values:
+            chart.add_trace(
+                Scatter(x=[0, *doses], y=[0, *np.round(row, 4)], mode="lines", line=line, opacity=0.6)
+            )
+    chart.update_layout(
+        xaxis_title="dose, mean residual norms",
+        yaxis_title="loss, nats a token",
+        showlegend=False,
+        height=400,
+    )
+    return chart
+
+
+def _broken(rows: Sequence[dict[str, Any]], doses: Sequence[float]) -> Drawing:
+    arms = list(dict.fromkeys((row["arm"], row["random"]) for row in rows))
     chart = Drawing(
         [
             Scatter(
-                x=[row["dose"] for row in rows if row["arm"] == arm],
+                x=list(doses),
                 y=[row["broken"] for row in rows if row["arm"] == arm],
                 name=arm,
-                line={"color": GREY, "dash": "dot"} if arm in plain else None,
+                line={"color": GREY, "dash": "dot"} if random else None,
             )
-            for arm in arms
+            for arm, random in arms
         ]
     )
     chart.update_layout(
         xaxis_title="dose, mean residual norms", yaxis_title="share of broken replies", showlegend=True
     )
-    strong = [row["broken"] for row in rows if row["dose"] == DOSES[-1] and not row["random"]]
-    weak = [row["broken"] for row in rows if row["dose"] == DOSES[0] and not row["random"]]
-    check = Check(
-        "coherence falls with strength",
-        "content is getting lost at 0.5",
-        "93 → 53 → 24 of 100 at 0.1, 0.2, 0.3",
-        f"broken {np.mean(weak):.2f} at {DOSES[0]:g}, {np.mean(strong):.2f} at {DOSES[-1]:g} (n = "
-        f"{len(chosen)} emotions x {len(prompts)} replies)",
-        "at least 0.3 more replies broken at the strongest dose than at the weakest",
-        "reproduced" if np.mean(strong) - np.mean(weak) >= 0.3 else "not reproduced",
-    )
-    return Result(
-        "drift",
-        "What does strength cost in coherence?",
-        f"At a dose of {DOSES[0]:g} {np.mean(weak):.0%} of the replies are broken, at {DOSES[-1]:g} "
-        f"{np.mean(strong):.0%}.",
-        (Table.of("doses", rows),),
-        (
-            Drawn(
-                "doses",
-                chart,
-                "Share of replies that surprise the unsteered model by more than a nat a token, loop or are "
-                "empty. Dotted: random directions of the same norm.",
-            ),
-        ),
-        (check,),
-        (f"{len(prompts)} everyday questions, greedy replies of {TOKENS} tokens.",),
-    )
+    return chart

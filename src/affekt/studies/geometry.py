@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float, Int
 from plotly.graph_objects import Figure as Drawing
@@ -100,12 +102,12 @@ def geometry(lab: Lab) -> Result:
     )
 
 
-def _row_of(table: Table, k: int) -> dict[str, float]:
+def _row_of(table: Table, k: int) -> dict[str, Any]:
     ks = list(table.columns["k"])
     return {key: values[ks.index(k)] for key, values in table.columns.items()} if k in ks else {}
 
 
-def _clustered(row: dict[str, float]) -> list[Check]:
+def _clustered(row: dict[str, Any]) -> list[Check]:
     beyond = row["agreement with the paper"] > max(
         row["agreement by chance, 97.5 %"], row["agreement without structure"]
     )

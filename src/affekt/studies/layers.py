@@ -1,181 +1,240 @@
-"""Study 6 (paper 3.9): where in depth an emotion is read: what went before, negation, and who feels it."""
+"""Study 6 (paper 3.9): where in depth an emotion is read: what went before, a dose, negation, and who feels
+it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Scatter
+from plotly.graph_objects import Heatmap, Scatter
 
-from affekt.models.prompt import Encoded
 from affekt.quality.bootstrap import mean
+from affekt.reading.sheet import BLUE, RED
+from affekt.studies.bank import bank
+from affekt.studies.changes import Change, binding, carried, dosed, negation
 from affekt.studies.lab import Lab
-from affekt.studies.result import Drawn, Result, Table, by_sign
+from affekt.studies.minimal import NEGATED
+from affekt.studies.result import Check, Drawn, Result, Table, by_sign
 
 __all__ = ["layers"]
 
-AFTER = (
-    "I put the kettle on and sat down at the table.",
-    "The bus came at ten past nine, as it always does.",
-    "She closed the door behind her and walked to the corner.",
-    "We washed the plates and left them by the window.",
-)
-"""Sentences that say nothing of a feeling."""
+TOPICS = {"quick": 5, "full": None}
+"""Stories for each emotion that the vectors of all layers are made of; None is all."""
 
-PAIRS = (
-    ("happy", "The letter said that I had been accepted.", "The letter said that I had been turned down."),
-    ("relieved", "The scan was clear; the lump is nothing.", "The scan was not clear; the lump has spread."),
-    ("proud", "My daughter won the prize she worked for.", "My daughter was caught cheating for the prize."),
-    (
-        "afraid",
-        "Somebody tried the handle of our door last night.",
-        "Somebody repaired the handle of our door.",
+EARLY, LATE = (0.0, 0.2), (0.55, 0.8)
+"""Shares of depth that count as the sensory and as the action stage; set before any model was run."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is judged of a change."""
+
+    place: str
+    """Where in the text."""
+    rises: bool
+    """Whether late layers are held against early ones, or against nothing."""
+    what: str
+    """The row of the checklist."""
+    paper: str
+    """What the paper saw."""
+
+
+RULES = {
+    "carried over": (
+        Rule(
+            "the same words after",
+            True,
+            "what went before is read on the same words after it, late more than early",
+            "early layers about 0, late layers keep a difference (figure 12)",
+        ),
+        Rule(
+            "the prompt's end",
+            False,
+            "what went before is read at the prompt's end, late layers",
+            "very large at the colon (figure 12)",
+        ),
     ),
-    ("lonely", "Nobody came to my birthday this year.", "Everybody came to my birthday this year."),
-    ("angry", "He read my diary aloud to his friends.", "He gave my diary back and had not opened it."),
-    ("grateful", "A stranger paid for my mother's operation.", "A stranger sold my mother's operation date."),
-    ("sad", "The old dog died in his sleep on Sunday.", "The old dog was in high spirits on Sunday."),
-)
-"""Emotion, a sentence that calls for it, and one of the same words that does not."""
-
-NEGATED = ("He is {x}.", "He is not {x}.", "She felt {x} that day.", "She felt not at all {x} that day.")
-WORDS = ("happy", "angry", "afraid", "sad", "proud", "calm", "guilty", "grateful")
-BOUND = ("Tom is {x} and Anna is {y}. Tom", "Anna is {y} and Tom is {x}. Tom")
+    "dose": (
+        Rule(
+            "the prompt's end",
+            False,
+            "a dangerous dose is read at the prompt's end beyond the same number without danger, late layers",
+            "sharp peak at the colon (figure 13)",
+        ),
+    ),
+    "negation": (
+        Rule(
+            "the emotion's word",
+            True,
+            "a negated word is told from an affirmed one at the word, late more than early",
+            "alike early, near zero late (figure 14)",
+        ),
+    ),
+    "binding": (
+        Rule(
+            "the person named again",
+            True,
+            "the emotion of the person named again is above the other's, late more than early",
+            "low early, rises late (figure 15)",
+        ),
+    ),
+}
+"""Change -> what is judged of it."""
 
 
 def layers(lab: Lab) -> Result:
-    """z at every layer that the vectors hold: of what a sentence before leaves on neutral words, of a negated
-    emotion word, and of the emotion of the one who is named last."""
-    held = lab.vectors.layers
-    measured = {
-        "carried over": (_carried(lab), [name for name, _, _ in PAIRS for _ in AFTER], "emotions"),
-        "negation": (_negated(lab), [word for word in WORDS for _ in range(len(NEGATED) // 2)], "words"),
-        "binding": (_bound(lab), [x for x in WORDS for y in WORDS if x != y], "words"),
+    """Differences between texts that differ in one thing, at every layer, beside random mixtures of the
+    vectors."""
+    names = [name for name in (*NEGATED, "terrified") if name in lab.names]
+    probes = bank(lab, names, TOPICS[lab.scale])
+    changes = {
+        "carried over": carried(lab, probes),
+        "dose": dosed(lab, probes),
+        "negation": negation(lab, probes),
+        "binding": binding(lab, probes),
     }
-    rows, figures = [], {}
-    for kind, (values, groups, of) in measured.items():
-        for at, layer in enumerate(held):
-            figure = mean(values[at], f"texts, drawn by {of} ({len(set(groups))})", groups)
-            if layer == lab.vectors.read_layer:
-                figures[kind] = figure
-            rows.append(
-                {
-                    "what": kind,
-                    "layer": layer,
-                    "z": figure.value,
-                    "low": figure.low,
-                    "high": figure.high,
-                    "n": figure.n,
-                }
-            )
+    rows = [row for kind, change in changes.items() for row in _rows(kind, change)]
     checks = [
-        by_sign(
-            "a sentence before raises its emotion on neutral words after it (z)",
-            "yes, from early-middle layers",
-            "–",
-            figures["carried over"],
-        ),
-        by_sign(
-            "a negated emotion word is read lower than an affirmed one (z)",
-            "in later layers",
-            "–",
-            figures["negation"],
-        ),
-        by_sign(
-            "at a name, the emotion of that person is above the other's (z)",
-            "in later layers",
-            "–",
-            figures["binding"],
-        ),
+        _check(changes[kind].places[rule.place], rule) for kind, rules in RULES.items() for rule in rules
     ]
-    chart = Drawing(
-        [
-            Scatter(
-                x=list(held),
-                y=[row["z"] for row in rows if row["what"] == kind],
-                name=kind,
-                mode="lines+markers",
-            )
-            for kind in measured
-        ]
-    )
-    chart.update_layout(xaxis_title="layer", yaxis_title="difference in z", height=380, showlegend=True)
+    held = sum(check.verdict == "reproduced" for check in checks)
     return Result(
         "layers",
         "Where in depth is an emotion read?",
-        f"At layer {lab.vectors.read_layer}: carried over {figures['carried over']}, negation "
-        f"{figures['negation']}, binding "
-        f"{figures['binding']} (differences in z).",
-        (Table.of("layers", rows),),
+        f"Of {len(checks)} findings on depth {held} are seen: "
+        + "; ".join(f"{check.what}: {check.here} ({check.verdict})" for check in checks)
+        + ".",
+        (Table.of("layers", rows), *(c.map_table(k) for k, c in changes.items() if c.map is not None)),
         (
             Drawn(
-                "layers",
-                chart,
-                "Each line: a difference in z between two texts that differ in what is asked. Only the "
-                "layers that the vectors hold.",
+                "lines",
+                _lines(rows),
+                "Difference between two texts that differ in one thing, at the place named, by layer (in "
+                "deviations of that layer's readings). Shaded: 95 % of random mixtures of the same vectors. "
+                "Inside the shade any direction would do the same.",
+            ),
+            *(
+                Drawn(
+                    f"map of {kind}",
+                    _map(change),
+                    f"{change.about}, layer by token; the tokens that both texts share, to the prompt's end. "
+                    f"One "
+                    "pair of texts: an example, not a test.",
+                )
+                for kind, change in changes.items()
+                if change.map is not None
             ),
         ),
         tuple(checks),
         (
-            f"{len(PAIRS)} pairs x {len(AFTER)} neutral sentences; {len(WORDS)} words x {len(NEGATED) // 2} "
-            "sentences; "
-            f"{len(WORDS) * (len(WORDS) - 1)} ordered pairs of words x {len(BOUND)} orders.",
+            f"Vectors of {len(names)} emotions at all {len(probes.units)} layers, by difference of means "
+            f"over "
+            f"{probes.texts} stories. Early: up to {EARLY[1]:.0%} of depth; late: {LATE[0]:.0%} to "
+            f"{LATE[1]:.0%}; both set beforehand.",
+            "Intervals are over templates; a row needs its interval off 0 and a value beyond 97.5 % of "
+            "random "
+            "mixtures to count as reproduced.",
         ),
     )
 
 
-def _carried(lab: Lab) -> Float[np.ndarray, "layers texts"]:
-    """z of the emotion beyond the mean of all, over the neutral sentence, after the one prefix less after the
-    other."""
-    texts, names = [], []
-    for name, calling, other in PAIRS:
-        for after in AFTER:
-            texts += [f"{calling} {after}", f"{other} {after}"]
-            names += [name, name]
-
-    def pick(encoded: Encoded) -> list[int]:
-        start = max(encoded.text.rfind(after) for after in AFTER)
-        return [i for i, (a, b) in enumerate(encoded.spans) if a >= start and b > a]
-
-    z = _z(lab, texts, pick)
-    z = z - z.mean(axis=-1, keepdims=True)
-    own = np.stack([z[:, i, lab.names.index(name)] for i, name in enumerate(names)], axis=1)
-    change: np.ndarray = own[:, 0::2] - own[:, 1::2]
-    return change
+def _share(layer: int, depth: int) -> float:
+    return (layer + 1) / depth
 
 
-def _negated(lab: Lab) -> Float[np.ndarray, "layers texts"]:
-    """z of the word beyond the mean of all, at the full stop, affirmed less negated."""
-    texts = [form.format(x=word) for word in WORDS for form in NEGATED]
-    z = _z(lab, texts, lambda encoded: [len(encoded) - 1])
-    z = z - z.mean(axis=-1, keepdims=True)
-    columns = [lab.names.index(word) for word in WORDS for _ in NEGATED]
-    own = np.stack([z[:, i, column] for i, column in enumerate(columns)], axis=1)
-    change: np.ndarray = own[:, 0::2] - own[:, 1::2]
-    return change
+def _stage(
+    values: Float[np.ndarray, "layers *rest"], stage: tuple[float, float]
+) -> Float[np.ndarray, " *rest"]:
+    depth = len(values)
+    inside = [i for i in range(depth) if stage[0] < _share(i, depth) <= stage[1]] or [
+        round(stage[1] * (depth - 1))
+    ]
+    mean_of: Float[np.ndarray, " *rest"] = values[inside].mean(axis=0)
+    return mean_of
 
 
-def _bound(lab: Lab) -> Float[np.ndarray, "layers texts"]:
-    """z of Tom's emotion less Anna's, at the last word, `Tom`; both orders, so that the nearer one gains
-    nothing."""
-    pairs = [(x, y) for x in WORDS for y in WORDS if x != y]
-    texts = [form.format(x=x, y=y) for x, y in pairs for form in BOUND]
-    z = _z(lab, texts, lambda encoded: [len(encoded) - 1])
-    own = np.array(
-        [
-            z[:, i, lab.names.index(x)] - z[:, i, lab.names.index(y)]
-            for i, (x, y) in enumerate(pair for pair in pairs for _ in BOUND)
-        ]
+def _check(place: Mapping[str, np.ndarray], rule: Rule) -> Check:
+    own, random = (
+        _stage(place[key], LATE) - (_stage(place[key], EARLY) if rule.rises else 0.0)
+        for key in ("own", "random")
     )
-    mean_of_orders: np.ndarray = own.reshape(len(pairs), len(BOUND), -1).mean(axis=1).T
-    return mean_of_orders
+    reach = float(np.quantile(np.abs(random.mean(axis=0)), 0.975))
+    figure = mean(own, f"templates (97.5 % of random mixtures within {reach:.2f})")
+    return by_sign(rule.what, rule.paper, "–", figure, least=round(reach, 3))
 
 
-def _z(lab: Lab, texts: list[str], pick: object) -> Float[np.ndarray, "layers texts emotions"]:
-    held = lab.vectors.layers
-    readouts = [lab.vectors.readout(layer).only(lab.emotions) for layer in held]
-    out = np.zeros((len(held), len(texts), len(lab.emotions)))
-    for one in lab.engine().collect(texts, held, pick):  # type: ignore[arg-type]
-        for at, readout in enumerate(readouts):
-            out[at, one.index] = readout.z(one.values[at, 0], "text").double().numpy()
-    return out
+def _rows(kind: str, change: Change) -> list[dict[str, object]]:
+    rows = []
+    for where, place in change.places.items():
+        depth = len(place["own"])
+        for layer in range(depth):
+            figure = mean(place["own"][layer], "templates")
+            reach = float(np.quantile(np.abs(place["random"][layer].mean(axis=0)), 0.975))
+            rows.append(
+                {
+                    "what": kind,
+                    "place": where,
+                    "layer": layer,
+                    "share of depth": round(_share(layer, depth), 4),
+                    "difference": figure.value,
+                    "low": figure.low,
+                    "high": figure.high,
+                    "random mixtures, 97.5 %": reach,
+                    "n": figure.n,
+                }
+            )
+    return rows
+
+
+def _lines(rows: Sequence[Mapping[str, object]]) -> Drawing:
+    from plotly.subplots import make_subplots
+
+    keys = list(dict.fromkeys((str(row["what"]), str(row["place"])) for row in rows))
+    across = 3
+    chart = make_subplots(
+        rows=-(-len(keys) // across),
+        cols=across,
+        subplot_titles=[f"{kind}: {place}" for kind, place in keys],
+        vertical_spacing=0.12,
+    )
+    for at, key in enumerate(keys):
+        some = [row for row in rows if (row["what"], row["place"]) == key]
+        x = [row["layer"] for row in some]
+        where = {"row": at // across + 1, "col": at % across + 1}
+        reach = [float(row["random mixtures, 97.5 %"]) for row in some]  # type: ignore[arg-type]
+        chart.add_trace(
+            Scatter(
+                x=[*x, *reversed(x)],
+                y=[*reach, *(-r for r in reversed(reach))],
+                fill="toself",
+                fillcolor="rgba(138,136,128,.2)",
+                line={"width": 0},
+                hoverinfo="skip",
+            ),
+            **where,
+        )
+        chart.add_trace(
+            Scatter(x=x, y=[row["difference"] for row in some], mode="lines", line={"color": BLUE}), **where
+        )
+    chart.update_annotations(font_size=11)
+    chart.update_layout(height=230 * -(-len(keys) // across) + 60, showlegend=False)
+    return chart
+
+
+def _map(change: Change) -> Drawing:
+    assert change.map is not None
+    values, tokens = change.map
+    chart = Drawing(
+        Heatmap(
+            z=np.round(values, 3),
+            x=[f"{i}" for i in range(len(tokens))],
+            zmid=0,
+            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
+        )
+    )
+    chart.update_layout(yaxis_title="layer", height=420)
+    chart.update_xaxes(tickvals=list(range(len(tokens))), ticktext=tokens, tickangle=60, tickfont_size=9)
+    return chart

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from jaxtyping import Float
 from plotly.graph_objects import Figure as Drawing
@@ -50,7 +52,9 @@ def layers_alike(lab: Lab) -> tuple[Table, Drawn, list[Check]]:
         | {WORDS: np.round(words, 6).tolist()},
     )
     between = _drawn(cosines, lambda some: _off(np.array([[alike(a, b) for b in some] for a in some])))
-    with_words = _drawn([*cosines, plain], lambda some: np.mean([alike(a, some[-1]) for a in some[:-1]]))
+    with_words = _drawn(
+        [*cosines, plain], lambda some: float(np.mean([alike(a, some[-1]) for a in some[:-1]]))
+    )
     drawn = Drawn(
         "layers",
         _heat(r, words, layers),
@@ -74,7 +78,10 @@ def variants_alike(lab: Lab) -> Table:
     )
 
 
-def _drawn(cosines, measure) -> Figure:  # type: ignore[no-untyped-def]
+def _drawn(
+    cosines: Sequence[Float[np.ndarray, "emotions emotions"]],
+    measure: Callable[[list[np.ndarray]], float],
+) -> Figure:
     """A statistic of the matrices, with a bootstrap over emotions; pairs of one with itself are left out."""
 
     def of(drawn: np.ndarray) -> float:

@@ -7,11 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from affekt.errors import AffektError, closest
-from affekt.studies.carded import causal, implied, intensity, vocabulary
+from affekt.studies.causal import causal
 from affekt.studies.corpus import corpus
 from affekt.studies.deflection import deflection
 from affekt.studies.drift import drift
 from affekt.studies.geometry import geometry
+from affekt.studies.implied import implied
+from affekt.studies.intensity import intensity
 from affekt.studies.keeping import key_of, load_result, save_result
 from affekt.studies.lab import Lab
 from affekt.studies.layers import layers
@@ -19,6 +21,7 @@ from affekt.studies.positions import positions
 from affekt.studies.preferences import preferences
 from affekt.studies.result import Result
 from affekt.studies.speakers import speakers
+from affekt.studies.vocabulary import vocabulary
 from affekt.version import __version__
 
 __all__ = ["STUDIES", "chosen", "run"]
@@ -26,7 +29,7 @@ __all__ = ["STUDIES", "chosen", "run"]
 STUDIES: Mapping[str, Callable[[Lab], Result]] = {
     "geometry": geometry,
     "lens": vocabulary,
-    "corpus": partial(corpus, texts=()),
+    "corpus": corpus,
     "implicit": implied,
     "positions": positions,
     "intensity": intensity,

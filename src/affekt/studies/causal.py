@@ -1,0 +1,123 @@
+"""Study 7 (paper 3.6): does steering change how the model says that he feels, that it feels, and what it
+writes freely?"""
+
+from __future__ import annotations
+
+import numpy as np
+from plotly.graph_objects import Figure as Drawing
+from plotly.graph_objects import Heatmap
+
+from affekt.quality.naming import DISPLAY, naming
+from affekt.quality.section import Section
+from affekt.reading.sheet import BLUE, RED
+from affekt.studies.freely import freely
+from affekt.studies.lab import Lab
+from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
+from affekt.studies.sections import figure_of, table_of
+
+__all__ = ["causal"]
+
+ASKED = {"he": ("How does he feel?", "He feels"), "I": ("How do you feel?", "I feel")}
+"""Whose feeling -> the question, and how the reply begins."""
+
+PAPER = {
+    "he": ("matching word up, others down (figure 52)", "not replicated cleanly"),
+    "I": ("matching word up strongly, others about unchanged (figure 53)", "–"),
+}
+
+DOSES = {"quick": (0.3,), "full": (0.15, 0.3, 0.5)}
+"""Mean residual norms shared out over the band; the paper's 0.5 goes to one layer."""
+
+RANDOM = {"quick": 6, "full": 20}
+"""Random directions, and as many random mixtures."""
+
+
+def causal(lab: Lab) -> Result:
+    """12 x 12 changes of log-probability after "He feels" and "I feel", and replies written freely."""
+    sections = {
+        who: naming(
+            lab.engine,
+            lab.vectors,
+            DOSES[lab.scale],
+            RANDOM[lab.scale],
+            question=question,
+            prefix=prefix,
+        )
+        for who, (question, prefix) in ASKED.items()
+    }
+    first = sections["he"]
+    if not first.rows:
+        why = unjudged("steering names the concept", "diagonal", "–", first.verdict)
+        return Result("causal", first.title, first.verdict, checks=(why,), notes=first.notes)
+    tables, drawn, checks = [], [], []
+    for who, section in sections.items():
+        prefix = ASKED[who][1]
+        dose, matrix, words = _strongest(section)
+        tables += [
+            table_of(f"summary, {prefix}", section),
+            Table.of(
+                f"changes, {prefix}",
+                [
+                    {"steered by": one, "word": other, "change": float(matrix[i, j]), "dose": float(dose)}
+                    for i, one in enumerate(words)
+                    for j, other in enumerate(words)
+                ],
+            ),
+        ]
+        drawn.append(
+            Drawn(
+                f"naming {who}",
+                _heat(matrix, words, prefix),
+                f'Change of each word\'s log-probability after "{prefix}", in nats, at a dose of {dose}. A '
+                "diagonal means that a vector raises its own word most. A column of one colour is a word "
+                "that "
+                "any steering raises; it is no sign of the vector's meaning.",
+            )
+        )
+        checks += _checks(section, who)
+    said, more, row = freely(lab, [name for name in DISPLAY if name in lab.names], DOSES[lab.scale][-1])
+    return Result(
+        "causal",
+        "Does steering change what it says of feelings, and what it writes?",
+        f"{first.verdict} {said}",
+        (*tables, *more),
+        tuple(drawn),
+        (*checks, row),
+        (*first.notes, "The same was asked of the model's own feeling; what it says of itself is text."),
+    )
+
+
+def _strongest(section: Section) -> tuple[str, np.ndarray, list[str]]:
+    dose = str(section.rows[-1][0])
+    return dose, np.array(section.data[f"dose {dose}"]["matrix"]), list(section.data["words"])
+
+
+def _checks(section: Section, who: str) -> list[Check]:
+    last = len(section.rows) - 1
+    paper, published = PAPER[who]
+    return [
+        by_sign(
+            f'own word after "{ASKED[who][1]}" beyond {against} (nats)',
+            paper,
+            published,
+            figure_of(section, last, column),
+        )
+        for column, against in ((5, "the other words"), (6, "random directions of the same norm"))
+    ]
+
+
+def _heat(matrix: np.ndarray, words: list[str], prefix: str) -> Drawing:
+    chart = Drawing(
+        Heatmap(
+            z=np.round(matrix, 3),
+            x=words,
+            y=words,
+            zmid=0,
+            texttemplate="%{z:.1f}",
+            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
+        )
+    )
+    chart.update_layout(
+        xaxis_title=f'word after "{prefix}"', yaxis_title="steered by", height=480, yaxis_autorange="reversed"
+    )
+    return chart
