@@ -124,3 +124,13 @@ def test_recipes_answer_the_same_messages_differently() -> None:
         assert all(a.messages[1] != b.messages[1] for a, b in zip(plain, other, strict=True))
     with pytest.raises(CorpusError, match="unknown recipe 'overcautius'; did you mean 'overcautious'"):
         shipped.recipe("overcautius")
+
+
+def test_severity_pairs_have_the_same_numbers_and_do_not_name_what_they_expect() -> None:
+    pairs = shipped.severity_pairs()
+    assert len(pairs) == len({pair.pair for pair in pairs}) == 24
+    for pair in pairs:
+        assert re.findall(r"\d+", pair.mild) == re.findall(r"\d+", pair.severe) != []
+        assert set(pair.expect) <= NAMES and set(pair.expect.values()) <= {"+", "-"}
+        assert not [n for n in pair.expect if re.search(rf"\b{n}\b", f"{pair.mild} {pair.severe}")]
+        assert abs(len(pair.mild) - len(pair.severe)) < 20

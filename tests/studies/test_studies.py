@@ -13,7 +13,7 @@ from affekt.studies import STUDIES, run
 from affekt.studies.corpus import passages
 from affekt.studies.keeping import load_result
 from affekt.studies.run import chosen
-from tests.studies.small import lab, vectors_of
+from tests.studies.small import lab
 
 LIGHT = [name for name in STUDIES if name not in ("preferences", "drift", "causal", "positions")]
 
@@ -23,23 +23,20 @@ def test_a_study_on_a_random_model(name: str, tmp_path: Path) -> None:
     [(result, kept)] = run(lab(), tmp_path, [name])
     assert not kept and result.study == name and result.headline.endswith((".", ")."))
     assert result.checks and all(check.rule for check in result.checks)
-    if name not in ("corpus", "implicit"):
+    if name != "implicit":
         assert result.tables and all(len({len(c) for c in t.columns.values()}) == 1 for t in result.tables)
     wrong = [check.what for check in result.checks if check.verdict == "reproduced"]
     # Of a random model nothing that needs a trained one can be reproduced.
-    trained = ("lens", "implicit", "intensity", "speakers")
+    trained = ("lens", "corpus", "implicit", "intensity", "layers", "speakers", "deflection")
     assert name not in trained or not wrong, wrong
 
 
-def test_random_vectors_carry_nothing_over() -> None:
-    """Few of many draws: eight emotions are few for an interval, so its rate is not quite as stated."""
-    here = lab()
-    drawn = [replace(here, vectors=vectors_of(here.model, seed)) for seed in range(8)]
-    verdicts = [check.verdict for one in drawn for check in STUDIES["layers"](one).checks]
-    assert len(verdicts) == 24 and verdicts.count("reproduced") <= 4
+def test_a_random_network_carries_nothing_over() -> None:
+    result = STUDIES["layers"](lab())
+    assert len(result.checks) == 5 and not [c for c in result.checks if c.verdict == "reproduced"]
 
 
-@pytest.mark.parametrize("name", ["geometry", "layers", "deflection"])
+@pytest.mark.parametrize("name", ["geometry", "layers", "deflection", "corpus"])
 def test_twice_the_same_to_the_byte(name: str, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         list(run(lab(), tmp_path / folder, [name]))
