@@ -1,24 +1,25 @@
 """How far a model's readings move when nothing was trained: the audit's noise floor, arm by arm.
 
-    python bench/noise.py [--model smollm2-135m-instruct]
+    python bench/noise.py [--model smollm2-135m-instruct] [--prompts own.jsonl] [--reply-tokens 32]
 
-The base against itself on the shipped battery: under another sampling seed, in other words, in another dtype,
-re-quantised to 8 bits, and to 4. For a model of the package index, whose weights come from a 4-bit GGUF, the
-8-bit arm is that file's own weights quantised once more. The vectors must be there (`affekt extract`). Prints
-JSON: for each arm and place the root mean square over the emotions of the mean shift, in z, with a 95 %
-interval by bootstrap over prompts; its largest emotion; and how many emotions a test without a floor would
-have called.
+The base against itself on the shipped battery, or on a shorter file of prompts: under another sampling seed,
+in other words, in another dtype, re-quantised to 8 bits, and to 4. For a model of the package index, whose
+weights come from a 4-bit GGUF, the 8-bit arm is that file's own weights quantised once more. The vectors must
+be there (`affekt extract`). Prints JSON: for each arm and place the root mean square over the emotions of the
+mean shift, in z, with a 95 % interval by bootstrap over prompts; its largest emotion; and how many emotions a
+test without a floor would have called.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-from affekt.audit import shipped_prompts
+from affekt.audit import load_prompts, shipped_prompts
 from affekt.audit.floor import Arm, noise_arms
 from affekt.audit.measure import VIEWS, Keep, Writing
 from affekt.audit.quantities import quantities
@@ -63,6 +64,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="smollm2-135m-instruct")
+    parser.add_argument("--prompts", type=Path)
+    parser.add_argument("--reply-tokens", type=int, default=32)
     asked = parser.parse_args()
     vectors = vectors_for(asked.model, None)
     open = opener(vectors, "auto")
@@ -72,11 +75,11 @@ def main() -> None:
     names = [column.name for column in columns if column.kind == "emotion"]
     with progress_bar("prompts") as progress:
         setup = Setup(
-            shipped_prompts(),
+            load_prompts(asked.prompts) if asked.prompts else shipped_prompts(),
             vectors,
             views_of((), subject.has_template, asked.model),
             "chat" if subject.has_template else "plain",
-            Writing(),
+            Writing(tokens=asked.reply_tokens),
             Keep(cache_folder() / "audit"),
             progress,
         )
