@@ -41,7 +41,7 @@ def stream(client: httpx.Client, number: int, tokens: int, extra: dict[str, Any]
     with client.stream("POST", "/v1/chat/completions", json=body) as answer:
         answer.raise_for_status()
         for line in answer.iter_lines():
-            if line.startswith("data: {") and '"finish_reason": null' in line:
+            if line.startswith("data: {") and '"finish_reason":null' in line:
                 first = first or time.perf_counter() - began
                 count += 1
     return first, count
@@ -60,7 +60,7 @@ def round_of(client: httpx.Client, clients: int, tokens: int, extra: dict[str, A
 
 def costs(client: httpx.Client, clients: int, tokens: int, pairs: int) -> dict[str, Any]:
     round_of(client, clients, tokens, FULL), round_of(client, clients, tokens, {})
-    firsts, rates, plain = [], [], []
+    firsts, rates, plain, waits = [], [], [], []
     for pair in range(pairs):
         order = (FULL, {}) if pair % 2 else ({}, FULL)
         found = [(extra, round_of(client, clients, tokens, extra)) for extra in order]
@@ -69,8 +69,11 @@ def costs(client: httpx.Client, clients: int, tokens: int, pairs: int) -> dict[s
         firsts.append(bare["first"] / full["first"])
         rates.append(full["rate"] / bare["rate"])
         plain.append(bare["rate"])
+        waits.append(bare["first"])
     return {
         "first_token_ratio": round(statistics.median(firsts), 3),
+        "first_token_ratios": [round(first, 3) for first in sorted(firsts)],
+        "plain_first_token_seconds": round(statistics.median(waits), 3),
         "rate_ratio": round(statistics.median(rates), 3),
         "rate_ratios": [round(rate, 3) for rate in sorted(rates)],
         "plain_tokens_per_second": round(statistics.median(plain), 1),
@@ -142,6 +145,7 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8000")
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--clients", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--storm", type=float, default=0.0)
     parser.add_argument("--database", help="the server's, to look for every accepted request in it")
     parser.add_argument("--pid", type=int, help="the server's process, to watch its memory")
@@ -150,10 +154,11 @@ def main() -> None:
     with httpx.Client(base_url=options.url, timeout=300, limits=limits) as client:
         name = client.get("/v1/models").json()["data"][0]["id"]
         found: dict[str, Any] = {"model": name, "pairs": options.pairs, "tokens": options.tokens}
-        for clients in (1, 8):
+        for clients in options.clients:
             found[f"clients_{clients}"] = costs(client, clients, options.tokens, options.pairs)
-        one, eight = (found[f"clients_{n}"]["plain_tokens_per_second"] for n in (1, 8))
-        found["eight_over_one"] = round(eight / one, 2)
+        if {1, 8} <= set(options.clients):
+            one, eight = (found[f"clients_{n}"]["plain_tokens_per_second"] for n in (1, 8))
+            found["eight_over_one"] = round(eight / one, 2)
         if options.storm:
             found["storm"] = storm(client, options.storm, options.database, options.pid)
     print(json.dumps(found, indent=2))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from affekt.concepts.source import Source
@@ -32,6 +32,8 @@ def chat_request(service: Service, body: ChatBody, dial: Dial) -> tuple[Request,
     limit = body.max_completion_tokens or body.max_tokens
     source = [turn.message() for turn in body.messages]
     tools = None if body.tool_choice == "none" else body.tools
+    _harmless(service, "tools", tools)
+    _harmless(service, "messages", [(message.get("name"), message.get("tool_call_id")) for message in source])
     return _request(service, body, source, limit, logprobs, dial, tools)
 
 
@@ -72,6 +74,29 @@ def check_bias(service: Service, bias: Mapping[str, Any] | None, dial: Dial) -> 
     if service.engine.vectors is None:
         raise BiasError("this server has no concept vectors to steer with")
     parse(bias, service.engine.vectors)
+
+
+def _harmless(service: Service, param: str, said: Any) -> None:
+    """Refuses a special token where a template shows more than the contents of messages. In a content it stays
+    text; elsewhere nobody could tell it from one of the template's own."""
+    texts = list(_strings(said))
+    for token in service.special_tokens:
+        if any(token in text for text in texts):
+            message = f"{param}: {token!r} is a special token of this model, which may stand in contents only"
+            raise Refused(400, message, "special_token", param)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, the names of its fields too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, own in value.items():
+            yield str(name)
+            yield from _strings(own)
+    elif isinstance(value, list | tuple):
+        for own in value:
+            yield from _strings(own)
 
 
 def _dial(form: Any) -> float:

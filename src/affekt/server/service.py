@@ -130,6 +130,12 @@ class Service:
         """All names that requests may use."""
         return (self.name, *self.aliases)
 
+    @cached_property
+    def special_tokens(self) -> tuple[str, ...]:
+        """The texts of the tokens that make turns and ends of the model's chats."""
+        added = self.engine.model.tokenizer.added_tokens_decoder
+        return tuple(token.content for token in added.values() if token.special)
+
     def keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Runs work that goes on when the client has left, and that a shutdown waits for."""
         task = asyncio.create_task(work)
