@@ -77,8 +77,8 @@ def check_bias(service: Service, bias: Mapping[str, Any] | None, dial: Dial) -> 
 
 
 def _harmless(service: Service, param: str, said: Any) -> None:
-    """Refuses a special token where a template shows more than the contents of messages. In a content it stays
-    text; elsewhere nobody could tell it from one of the template's own."""
+    """Refuses a special token where a template shows more than the contents of messages. In a content it
+    stays text; elsewhere nobody could tell it from one of the template's own."""
     texts = list(_strings(said))
     for token in service.special_tokens:
         if any(token in text for text in texts):
