@@ -13,7 +13,7 @@ import * as wire from "./wire.js";
 const $ = (id) => document.getElementById(id);
 const dials = new Dials($("dials"));
 const columns = new Map();
-let messages = [], known = null, emotions = new Set(), map = null, running = null, pair = [], drawn = 0;
+let messages = [], known = null, emotions = new Set(), map = null, running = null, pair = [], drawn = 0, cost = 0;
 
 async function start() {
   try {
@@ -137,14 +137,16 @@ async function write(column, bias) {
   }
 }
 
-// Pictures cost more than tokens: at most four a second while a reply is written.
+// Pictures cost more than tokens: while a reply is written at most four a second, and on a slow machine only
+// in a fifth of the time.
 function pictures(busy = false) {
   const now = performance.now();
-  if (busy && now - drawn < 250) return;
-  drawn = now;
+  if (busy && now - drawn < Math.max(250, 5 * cost)) return;
   const tokens = pair.at(-1)?.tokens ?? [];
   trace($("trace"), tokens, known.monitors, emotions, $("concept").value);
   map.draw(pair);
+  drawn = performance.now();
+  cost = drawn - now;
   $("log").scrollTop = $("log").scrollHeight;
   const z = tokens.at(-1)?.z;
   if (z?.valence !== undefined) $("now").textContent = `Last token: valence ${signed(z.valence)}, arousal ${signed(z.arousal)}. Lines are means over five tokens.`;

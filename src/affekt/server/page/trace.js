@@ -54,13 +54,15 @@ export function trace(element, tokens, monitors, emotions, chosen) {
     };
   });
   const end = Math.max(read.length, 20);
-  const limits = monitors.filter(({ threshold }) => Math.abs(threshold) < 20).map(({ name, threshold }) => ({
+  // A limit far off would flatten the lines: it is shown once they come near.
+  const drawn = lines.flatMap(({ y }) => y), high = Math.max(4, ...drawn) + 1, low = Math.min(-2, ...drawn) - 1;
+  const limits = monitors.filter(({ threshold }) => threshold < high && threshold > low).map(({ name, threshold }) => ({
     type: "line", xref: "paper", x0: 0, x1: 1, y0: threshold, y1: threshold,
     line: { color: style("--alarm"), dash: "4px 3px", width: 1.2 },
     label: { text: `limit of ${name}`, textposition: "start", font: { size: 10.5, color: style("--alarm") } },
   }));
   const more = {
-    shapes: limits, annotations: labels(lines), margin: { l: 40, r: 104, t: 8, b: 34 },
+    shapes: limits, annotations: labels(lines), margin: { l: 40, r: 124, t: 8, b: 34 },
     xaxis: axis("token", { range: [0, end] }), yaxis: axis("z", { zerolinecolor: style("--soft") }),
     uirevision: "trace",
   };
