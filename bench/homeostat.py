@@ -5,11 +5,12 @@
 
 The model replies to messages that imply fear, anger or desperation, every second one of which is for
 development. Counted are the replies whose mean reading is over a threshold under which 95 % of its neutral
-replies' means lie. They are written again under policies that act while the last 8 tokens read over it: calm
-up; what is watched down; half of each (all of one norm); and each with random directions of the same norm in
-the place of the concepts': isotropic, or of the covariance of the concepts' own. Prints the share whose mean
-comes back under the threshold, as the guard reads it and as the unsteered model reads the text alone, and
-what it costs in coherence, as JSON. `--keep` is a file of bench/guard.py."""
+replies' means lie (or another share, by `--rate`). They are written again under policies that act while the
+last 8 tokens read over it: calm up; what is watched down; half of each (all of one norm); and each with
+random directions of the same norm in the place of the concepts': isotropic, or of the covariance of the
+concepts' own. Prints the share whose mean comes back under the threshold, as the guard reads it and as the
+unsteered model reads the text alone, and what it costs in coherence, as JSON. `--keep` is a file of
+bench/guard.py."""
 
 from __future__ import annotations
 
@@ -182,6 +183,7 @@ def homeostat(
         "over_threshold": len(high),
         "thresholds": dict(thresholds),
         "dose": options.dose,
+        "rate": options.rate,
         "part": options.part,
         "samples": options.samples,
     }
@@ -194,6 +196,7 @@ def homeostat(
     for name, push in COUNTERS.items():
         print(name, file=sys.stderr, flush=True)
         arms[name] = summed(arm(engine, engine, asked, push, options.dose), base, asked)
+        print(json.dumps({name: arms[name]}), file=sys.stderr, flush=True)
     for kind in ("isotropic", "concept covariance"):
         for name in options.control or tuple(COUNTERS):
             cases: list[Case] = []
@@ -216,11 +219,12 @@ def main() -> None:
     parser.add_argument("--randoms", type=int, default=2, help="directions of each kind")
     parser.add_argument("--part", choices=("development", "held-out", "all"), default="held-out")
     parser.add_argument("--control", action="append", choices=tuple(COUNTERS), help="all unless given")
+    parser.add_argument("--rate", type=float, default=RATES[-1], help="of neutral means over the threshold")
     parser.add_argument("--dose", type=float, default=0.25, help="at most, in mean residual norms")
     options = parser.parse_args()
     engine, _, means = opened(options)
-    loosest = max(RATES[-1], 1 / (options.dialogues + 1))
-    thresholds = {name: conformal(groups, loosest).threshold for name, groups in means.items()}
+    rate = max(options.rate, 1 / (options.dialogues + 1))
+    thresholds = {name: conformal(groups, rate).threshold for name, groups in means.items()}
     result = {"model": options.model, "tokens": options.tokens}
     print(json.dumps(result | homeostat(engine, thresholds, options), indent=2))
 
