@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,8 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     model, vectors = saved
     rows = [{"id": f"d{i}", "text": f"{text} " * 12} for i, text in enumerate(texts(160))]
     source, asked = parquet(tmp_path / "in.parquet", rows), settings(model)
+    # Large enough not to travel with the call that starts a worker.
+    vectors = replace(vectors, card={"note": "x" * 300_000})
     whole, out = tmp_path / "whole", tmp_path / "out"
     score_corpus(source, whole, asked, vectors)
     killed: list[int] = []
@@ -100,12 +103,12 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
 
 
 def test_a_document_that_kills_every_worker_ends_the_run_by_name(
-    saved: tuple[Path, ConceptVectors], tmp_path: Path
+    saved: tuple[Path, ConceptVectors], tmp_path: Path, ray: Any
 ) -> None:
     model, vectors = saved
     source, asked = parquet(tmp_path / "in.parquet", [{"id": 1, "text": "calm"}]), settings(model)
     found, out = survey(str(source), ID), Place(tmp_path / "out")
-    worker = _Worker(asked, vectors, found, out.url, "key", found.parts, "this run")
+    worker = _Worker([ray.put((asked, vectors, found, out.url, "key", found.parts, "this run"))])
     mark = out.local / "state" / "part-000000.begun"
     mark.parent.mkdir(parents=True)
     mark.write_text("this run\nthis run\nanother run\nthis run")

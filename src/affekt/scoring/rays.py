@@ -58,11 +58,13 @@ def score_on_ray(
     """
     with _ray(cluster) as ray:
         resources = ray.cluster_resources()
+        # Put here, so that it is there for a worker that is started again; in a list, so that Ray leaves it.
+        given = ray.put((settings, vectors, found, out.url, key, tuple(pending), token_hex(8)))
         items = [{"part": at} for at in range(len(pending))]
         data = ray.data.from_items(items, override_num_blocks=min(len(items), RUNS * workers))
         scored = data.map_batches(
             _Worker,
-            fn_constructor_args=(settings, vectors, found, out.url, key, tuple(pending), token_hex(8)),
+            fn_constructor_args=([given],),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=max(1, int(resources.get("CPU", workers)) // workers),
@@ -83,19 +85,18 @@ def score_on_ray(
 class _Worker:
     """What runs in an actor. An error of ours is an answer, since Ray would try again."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        vectors: ConceptVectors,
-        found: Survey,
-        out: str,
-        key: str,
-        pending: Sequence[Part],
-        run: str,
-    ) -> None:
-        self._run = run
-        self._given = (settings, vectors, found, Place(out), key)
-        self._pending = pending
+    def __init__(self, given: Sequence[Any]) -> None:
+        """Takes a reference to what `score_on_ray` was given, and a name for this run."""
+        import ray
+
+        settings, vectors, found, out, key, self._pending, self._run = ray.get(given[0])
+        self._given: tuple[Settings, ConceptVectors, Survey, Place, str] = (
+            settings,
+            vectors,
+            found,
+            Place(out),
+            key,
+        )
         self._scorer: Scorer | None = None
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
