@@ -1,4 +1,4 @@
-"""Other families: residuals in one part and in two, several kinds of norms and attention."""
+"""Other families, and a model in two shards: residuals in one part and in two, norms, attention."""
 
 from __future__ import annotations
 
@@ -26,3 +26,19 @@ def test_a_family_is_found_steered_and_read(family: str, fused: bool, tmp_path: 
         for one, other in zip(mine, theirs, strict=True):
             assert one.tokens == other.tokens
             assert_same(one.reading, other.reading, 2e-3)
+
+
+def test_two_shards_of_a_model_steer_and_read_as_one(tmp_path: Path) -> None:
+    # Processors are named one for each shard: on small machines vLLM does not find enough by itself.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_OMP_THREADS_BIND", "0|1")
+        with both(saved(tmp_path), tensor_parallel_size=2) as engines:
+            assert [state["rank"] for state in engines[0].state()] == [0, 1]
+            requests = [
+                Request(source, Sampling(max_tokens=6), bias={"calm": {"dose": 0.3 * k}}, read="all")
+                for k, source in enumerate(PROMPTS)
+            ]
+            (mine, _), (theirs, _) = (replies_of(one, requests) for one in engines)
+            for one, other in zip(mine, theirs, strict=True):
+                assert one.tokens == other.tokens
+                assert_same(one.reading, other.reading, 1e-3)
