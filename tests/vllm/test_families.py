@@ -25,7 +25,8 @@ def test_a_family_is_found_steered_and_read(family: str, fused: bool, tmp_path: 
         (mine, _), (theirs, _) = (replies_of(one, requests) for one in engines)
         for one, other in zip(mine, theirs, strict=True):
             assert one.tokens == other.tokens
-            assert_same(one.reading, other.reading, 2e-3)
+            # The capped attention of gemma2 is approximated by both, not alike.
+            assert_same(one.reading, other.reading, 5e-3 if family == "gemma2" else 2e-3)
 
 
 def test_two_shards_of_a_model_steer_and_read_as_one(tmp_path: Path) -> None:
