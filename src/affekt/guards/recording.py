@@ -84,7 +84,7 @@ def record(
         traffic: dialogues, whose own replies are only context, or texts.
         sampling: how to decode; greedily unless given. With a seed, every reply gets one of its own.
         layer: layer to read.
-        progress: called after each reply.
+        progress: called at the start and after each reply.
         resume: file for the scores so far; a stopped run goes on from there.
 
     Raises:
@@ -109,6 +109,8 @@ def record(
     }
     ledger = Ledger(resume, _key(engine, monitors, traffic, sampling, layer))
     waiting = [request for id, request in requests.items() if id not in ledger.rows]
+    if progress is not None:
+        progress("replies", len(ledger.rows), len(requests))
     with ledger:
         for piece in engine.generate(waiting) if waiting else ():
             if isinstance(piece, Reply):
