@@ -15,8 +15,10 @@ from affekt.cli.session import open_session, progress_bar
 
 __all__ = ["study"]
 
-NAMES = "geometry, lens, corpus, implicit, positions, intensity, layers, causal, preferences, "
-"speakers, deflection, drift"
+NAMES = (
+    "geometry, lens, corpus, implicit, positions, intensity, layers, causal, preferences, speakers, "
+    "deflection, drift"
+)
 
 
 def study(

@@ -27,6 +27,9 @@ waits longer each time, or as long as the server says."""
 GATHER = 0.05
 """Seconds in which calls that come together become one batch."""
 
+PARTING = 5.0
+"""Seconds in which a batch under way may end when the process does."""
+
 
 @contextmanager
 def endpoint_writer(
@@ -132,6 +135,7 @@ def engine_writer(engine: Engine, max_tokens: int, temperature: float, batch: in
         yield write
     finally:
         waiting.put(None)
+        thread.join(PARTING)
 
 
 def _generate(engine: Engine, asked: list[_Asked], max_tokens: int, temperature: float) -> None:

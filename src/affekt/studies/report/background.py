@@ -64,7 +64,11 @@ def save_background(
         StorageError: it cannot be written.
     """
     before = load_background(folder)
-    told = (*facts(vectors), ("vectors file", vectors_sha256[:16]))
+    recipe = vectors.provenance.recipe
+    first, share = recipe.get("first_token"), recipe.get("neutral_share")
+    chosen = "not recorded" if first is None or share is None else f"token {first} on; {share:.0%}"
+    told = (*facts(vectors), ("averaged from; neutral variance removed", chosen))
+    told += (("vectors file", vectors_sha256[:16]),)
     cores = os.cpu_count()
     now = Background(
         vectors.provenance.model.name,

@@ -152,7 +152,7 @@ def _checklist(subjects: Sequence[Subject]) -> str:
     head = "".join(f'<th scope="col" role="columnheader">{escape(name)}</th>' for name in heads)
     rows = []
     for row, own in sorted_.rows:
-        rows.append(_group(row, own, len(heads)))
+        rows.append(_group(row, own, len(heads), subjects))
         rows += [_line(what, sorted_, heads, names) for what in own]
     if sorted_.beyond:
         rows.append(
@@ -174,11 +174,14 @@ def _checklist(subjects: Sequence[Subject]) -> str:
     )
 
 
-def _group(row: Row, own: Sequence[str], width: int) -> str:
+def _group(row: Row, own: Sequence[str], width: int, subjects: Sequence[Subject]) -> str:
     """A row of the paper: a heading over its findings, or why there are none."""
     why = ""
     if not own:
         why = row.elsewhere or f"not measured: the study “{row.study}” was not run, or could not judge it"
+        for one in subjects:
+            facts = dict(one.background.facts) if one.background is not None else {}
+            why += f"; {one.name}: {facts[row.fact]}" if row.fact in facts else ""
         why = f' <span class="why">○ {escape(why)}</span>'
     return (
         f'<tr class="group" role="row"><th scope="rowgroup" role="rowheader" colspan="{width}">'
