@@ -116,7 +116,7 @@ def test_every_check_stands_once_with_its_rule_and_its_verdict() -> None:
     assert tally == [(v.replace(" ", "-"), "1") for v in verdicts] + [
         (v.replace(" ", "-"), str(n)) for v, n in zip(verdicts, (1, 0, 0, 0), strict=True)
     ]
-    said = "of 3 findings that could be judged, 1 are reproduced, 1 partly, 1 not; 1 were not measured"
+    said = "of 3 findings that could be judged, reproduced 1, partly 1, not 1; not measured 1."
     assert said in body
 
 

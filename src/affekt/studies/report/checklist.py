@@ -26,6 +26,8 @@ class Row:
     """A check of that study belongs here if its name holds one of these."""
     elsewhere: str = ""
     """Where it is measured otherwise, or why it is not."""
+    fact: str = ""
+    """For a choice of the method: the name it has among a model's facts."""
 
 
 _JUDGE = "needs an outside judge of valence; the human norms of 45 words take its place here"

@@ -23,8 +23,8 @@ def headline(name: str, results: Sequence[Result]) -> str:
     words = Counter(check.verdict for result in results for check in result.checks)
     judged = sum(words.values()) - words["not measured"]
     return (
-        f"{name}: of {judged} findings that could be judged, {words['reproduced']} are reproduced, "
-        f"{words['partly']} partly, {words['not reproduced']} not; {words['not measured']} were not measured."
+        f"{name}: of {judged} findings that could be judged, reproduced {words['reproduced']}, "
+        f"partly {words['partly']}, not {words['not reproduced']}; not measured {words['not measured']}."
     )
 
 
