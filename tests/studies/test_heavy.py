@@ -18,7 +18,7 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tables["activities"]["elo"]) == 8 and len(tables["correlations"]["r"]) == 171
     arms = tables["steering"]
     assert arms["kind"] == ["emotion", "emotion", "random", "random", "mixture", "mixture"]
-    assert {check.what.split(" ")[0] for check in result.checks} == {"r", "change", "effect"}
+    assert {check.what.split(" ")[0] for check in result.checks} == {*("r", "change", "effect", "probes'")}
     assert "56 ordered pairs" in result.notes[0]
 
 

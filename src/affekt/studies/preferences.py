@@ -98,6 +98,7 @@ def preferences(lab: Lab) -> Result:
             least=0.5,
         )
     )
+    checks.append(_by_valence(lab, r))
     beyond = int((np.abs(r) > reach).sum())
     return Result(
         "preferences",
@@ -211,6 +212,16 @@ def _foretells(
         sign,
         least=round(max(0.3, reach), 2),
     )
+
+
+def _by_valence(lab: Lab, r: Float[np.ndarray, " emotions"]) -> Check:
+    places, ratings = lab.norms_of("valence")
+    own = r[places]
+    figure = statistic(
+        lambda drawn: float(_correlations(own[drawn, None], ratings[drawn])[0]), len(places), "words"
+    )
+    what = "probes' correlation with Elo against human valence"
+    return by_sign(what, "0.76 (a judge's valence)", "0.41", figure, least=0.3)
 
 
 def _link(rows: Sequence[Mapping[str, object]], kind: str | None, key: str) -> Figure:

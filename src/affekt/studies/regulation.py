@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
@@ -53,15 +54,16 @@ def regulation(
                 )
         main, control = found["vectors, clipped at 0"], found["words alone, clipped at 0"]
         if axis == "arousal":
-            what = f"high arousal of the other lies near low arousal of one's own (words alone {control})"
-            checks.append(by_sign(what, "r = −0.47", "–", main, -1, least=0.2))
+            what = "high arousal of the other lies near low arousal of one's own"
+            row = by_sign(what, "r = −0.47", "–", main, -1, least=0.2)
+            checks.append(replace(row, here=f"{main}; words alone {control}"))
         else:
             checks.append(
                 Check(
-                    f"valence of the other and of what it lies near to (words alone {control})",
+                    "valence of the other and of what it lies near to",
                     "r = 0.07, none",
                     "–",
-                    str(main),
+                    f"{main}; words alone {control}",
                     "not judged: that nothing is there is found in a random network as well",
                     "not measured",
                 )
