@@ -185,6 +185,7 @@ def test_a_folder_that_is_not_ours_is_refused(engine: Spied, tmp_path: Path) -> 
         score(engine, source, out)
     (out / "thesis.txt").unlink()
     (out / "run.json").write_text("{")
+    (out / "state").mkdir()
     with pytest.raises(StorageError, match="damaged"):
         score(engine, source, out)
     for inside in (source, source / "scores"):
@@ -219,7 +220,7 @@ def test_vectors_of_another_model_are_refused(tmp_path: Path, monkeypatch: pytes
     source = corpus(tmp_path / "in")
     with pytest.raises(VectorsError, match="these vectors were extracted from"):
         score_corpus(source, tmp_path / "out", settings(), vectors)
-    assert score_corpus(source, tmp_path / "out2", settings(sibling=True), vectors).documents == 23
+    assert score_corpus(source, tmp_path / "out", settings(sibling=True), vectors).documents == 23
 
 
 def test_a_full_disk_leaves_nothing_half_written(

@@ -119,8 +119,10 @@ def _work(
 def _begin(place: Place, key: str, facts: Mapping[str, Any]) -> None:
     """Says in the folder whose it is, or refuses one that is another's."""
     data = place.read(RUN)
-    if data is None:
-        if place.names():
+    held = place.names()
+    # Begun and nothing read, as when the model could not be opened: such a folder is nobody's.
+    if data is None or held == [RUN]:
+        if data is None and held:
             raise StorageError(f"{place} is not empty and holds no scores; name a new folder")
         record = {"format": FORMAT, "key": key, "settings": facts}
         place.write(RUN, (json.dumps(record, indent=1) + "\n").encode())
