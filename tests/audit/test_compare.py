@@ -101,6 +101,17 @@ def test_what_was_measured_is_kept(tmp_path: Path) -> None:
     assert any("generate" in engine.calls for engine in here.engines.values())
 
 
+def test_every_stage_is_told_from_its_beginning() -> None:
+    here = world({"sadder": along("sad", 3.0)})
+    told: list[tuple[str, int, int]] = []
+    compared(here, "sadder", floor=False, progress=lambda *now: told.append(now))
+    stages = dict.fromkeys(stage for stage, _, _ in told)
+    for stage in stages:
+        done = [(done, total) for name, done, total in told if name == stage]
+        assert done[0][0] == 0 and done[-1][0] == done[-1][1] == len(PROMPTS)
+    assert len(stages) == 2 * 4
+
+
 def test_directions_are_told_from_activations() -> None:
     here = world({"sadder": along("sad", 3.0)}, noise=0.01)
     [one] = compared(here, "sadder", directions=True, views=["plain end"], floor=False)

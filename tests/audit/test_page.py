@@ -71,3 +71,5 @@ def test_a_model_that_did_not_move() -> None:
     assert headline(one).endswith("no emotion moved beyond the noise floor.")
     assert examples(here.open, one) == []
     assert "no emotion moved" in page([one], [[]])
+    bare = replace(one, arms=dict.fromkeys(one.views, ()))
+    assert headline(bare).endswith("no emotion moved beyond chance (no floor was measured).")

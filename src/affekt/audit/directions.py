@@ -39,6 +39,8 @@ def own_vectors(
 
     def measure() -> Seen:
         rows = torch.zeros(len(asked.texts), 1, subject.identity.d_model)
+        if progress is not None:
+            progress(stage, 0, len(asked.texts))
         for done, one in enumerate(subject.engine.collect(asked.texts, [layer], from_token(1)), 1):
             rows[one.index] = one.values[:, 0]
             if progress is not None:

@@ -190,6 +190,8 @@ def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress 
         for place, text in enumerate(asked.texts)
     ]
     finished: dict[int, Reply] = {}
+    if progress is not None:
+        progress(stage, 0, len(requests))
     for piece in subject.engine.generate(requests):
         if isinstance(piece, Reply):
             finished[int(piece.request)] = piece
@@ -224,6 +226,8 @@ def _collect(
     progress: Progress | None,
 ) -> Float[Tensor, "prompts layers d_model"]:
     out: Tensor | None = None
+    if progress is not None:
+        progress(stage, 0, len(sources))
     for done, one in enumerate(engine.collect(sources, layers, pick), 1):
         if out is None:
             out = torch.full((len(sources), *one.values.shape[::2]), torch.nan)

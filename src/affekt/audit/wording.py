@@ -77,9 +77,10 @@ def _sentence(comparison: Comparison, view: str) -> str:
     called = ranked(comparison, view)
     n = int(comparison.n[comparison.views.index(view), comparison.groups.index(ALL)])
     where = f"{VIEWS[view][0].upper()}{VIEWS[view][1:]} (n = {n})"
+    beyond = "beyond the noise floor" if comparison.arms[view] else "beyond chance (no floor was measured)"
     if not called:
-        return f"{where}: no emotion moved beyond the noise floor."
+        return f"{where}: no emotion moved {beyond}."
     up = [one for one in called if one.shift > 0]
     down = [one for one in called if one.shift < 0]
     parts = [f"{word}: {tell(part)}" for word, part in (("up", up), ("down", down)) if part]
-    return f"{where}: {len(called)} emotions beyond the noise floor; {'; '.join(parts)}."
+    return f"{where}: {len(called)} emotions {beyond}; {'; '.join(parts)}."
