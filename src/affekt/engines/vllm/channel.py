@@ -26,7 +26,7 @@ class Outbox:
         import zmq
 
         self._zmq = zmq
-        self._socket = zmq.Context.instance().socket(zmq.PUSH)
+        self._socket: Any = zmq.Context.instance().socket(zmq.PUSH)
         self._socket.setsockopt(zmq.SNDHWM, BOUND)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.connect(address)
@@ -59,7 +59,7 @@ class Inbox:
         self._folder = None if address else Path(tempfile.mkdtemp(prefix="affekt-"))
         self.address = address or f"ipc://{self._folder}/readings"
         """Where workers connect."""
-        self._socket = zmq.Context.instance().socket(zmq.PULL)
+        self._socket: Any = zmq.Context.instance().socket(zmq.PULL)
         self._socket.setsockopt(zmq.RCVHWM, BOUND)
         self._socket.bind(self.address)
         self.lost = 0
