@@ -141,7 +141,8 @@ def test_a_bias_that_came_as_json_steers_as_a_parsed_one(mode: str) -> None:
     requests = [greedy(CHAT, spec, read="all") for spec in (None, written, parsed)]
     (plain, from_json, from_terms), _ = answers(one, requests)
     assert plain.reading is not None and from_json.reading is not None and from_terms.reading is not None
-    np.testing.assert_array_equal(from_json.reading.z, from_terms.reading.z)
+    # Rows of one batch differ by rounding; what steers moves z by 0.1 and more.
+    np.testing.assert_allclose(from_json.reading.z, from_terms.reading.z, atol=1e-5)
     assert from_json.tokens == from_terms.tokens
     whole = plain.prompt_tokens + 2
     assert np.abs(from_json.reading.z[:whole] - plain.reading.z[:whole]).max() > 0.1
