@@ -18,7 +18,7 @@ def test_help_lists_every_command() -> None:
     from affekt.cli.app import COMMANDS
 
     shown = affekt("--help").stdout
-    assert all(f" {name} " in shown for name in COMMANDS)
+    assert all(f" {name.replace('_', '-')} " in shown for name in COMMANDS)
 
 
 def test_version() -> None:
