@@ -100,7 +100,7 @@ class ReadingError(AffektError, ValueError):
     exit_code = 11
 
 
-class WriterError(AffektError, RuntimeError):
+class WriterError(AffektError, ValueError):
     """A model or endpoint that cannot write the corpus it was asked for."""
 
     exit_code = 12
