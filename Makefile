@@ -72,7 +72,7 @@ lint: env
 check: lint test
 
 bench: env
-	@for script in $(filter-out bench/serve.py bench/recipes.py bench/audit.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/serve.py bench/recipes.py bench/audit.py bench/drawn.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 hooks: env
 	@$(BIN)/pre-commit install

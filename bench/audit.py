@@ -16,39 +16,15 @@ import time
 from pathlib import Path
 
 import torch
+from drawn import random_vectors
 
 from affekt.audit import compare, shipped_prompts
 from affekt.audit.measure import Writing
 from affekt.cli.auditing import opener
 from affekt.cli.session import progress_bar
-from affekt.concepts import emotions
-from affekt.models import Model, load
-from affekt.vectors import ConceptVectors, load_vectors
-from affekt.vectors.provenance import Provenance
+from affekt.models import load
+from affekt.vectors import load_vectors
 from affekt.vectors.shelf import shelf
-
-
-def random_vectors(model: Model) -> ConceptVectors:
-    """Of no meaning, at as many layers as an extraction keeps."""
-    depth, width, concepts = model.identity.n_layers, model.identity.d_model, emotions()
-    layers = tuple(range(depth // 3, int(0.7 * depth) + 1))
-    raw = torch.randn(len(layers), len(concepts), width)
-    return ConceptVectors(
-        concepts=concepts,
-        layers=layers,
-        raw=raw,
-        projected=raw,
-        whitened=raw,
-        weight=raw / raw.norm(dim=-1, keepdim=True),
-        mean=torch.zeros(len(layers), 4, len(concepts)),
-        std=torch.ones(len(layers), 4, len(concepts)),
-        norms=torch.ones(len(layers)),
-        doses=torch.full((len(concepts),), torch.nan),
-        read_layer=layers[-1],
-        steer_layers=layers,
-        steer_variant="projected",
-        provenance=Provenance(model.identity, {}, {}),
-    )
 
 
 def main() -> None:

@@ -19,14 +19,13 @@ import time
 from collections.abc import Callable, Sequence
 
 import torch
+from drawn import random_vectors
 
 import affekt
-from affekt.concepts import emotions, styles
 from affekt.concepts.shipped import neutral
 from affekt.engines import Directive, Request, Sampling, TransformersEngine, WatchRow
 from affekt.models.prompt import encode
-from affekt.vectors import ConceptVectors, Provenance, load_vectors
-from affekt.vectors.readout import POSITIONS
+from affekt.vectors import load_vectors
 from affekt.vectors.shelf import shelf
 
 CLOCK: Callable[[], float] = time.perf_counter
@@ -81,33 +80,6 @@ def plain(model: affekt.Model, chats: Sequence, tokens: int) -> Callable[[], obj
 
 def ours(engine: TransformersEngine, requests: Sequence[Request]) -> Callable[[], object]:
     return lambda: list(engine.generate(requests))
-
-
-def random_vectors(model: affekt.Model) -> ConceptVectors:
-    """As many random directions as there are concepts, with a band of eight layers at two thirds of depth."""
-    shape = model.identity
-    middle = shape.n_layers * 2 // 3
-    band = tuple(range(max(0, middle - 5), min(shape.n_layers, middle + 3)))
-    concepts = (*emotions(), *styles())
-    drawn = torch.randn(len(band), len(concepts), shape.d_model, generator=torch.Generator().manual_seed(0))
-    unit = torch.nn.functional.normalize(drawn, dim=-1)
-    scores = (len(band), len(POSITIONS), len(concepts))
-    return ConceptVectors(
-        concepts=concepts,
-        layers=band,
-        raw=unit,
-        projected=unit,
-        whitened=unit,
-        weight=unit,
-        mean=torch.zeros(scores),
-        std=torch.ones(scores),
-        norms=torch.full((len(band),), 10.0),
-        doses=torch.full((len(concepts),), torch.nan),
-        read_layer=middle,
-        steer_layers=band,
-        steer_variant="projected",
-        provenance=Provenance(model.identity, {}, {}),
-    )
 
 
 class Trip:
