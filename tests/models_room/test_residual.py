@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -202,3 +203,17 @@ def test_an_edit_in_another_dtype_is_cast_back() -> None:
 def test_positions_start_at_the_first_token() -> None:
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 0, 0]])
     assert positions(mask).tolist() == [[0, 0, 0, 1], [0, 1, 1, 1]]
+
+
+def test_another_threads_forward_waits_until_the_hooks_are_gone() -> None:
+    model, found = tiny(), dict[int, Tensor]()
+    plain = captured(model, [2])
+    other = threading.Thread(target=lambda: found.update(captured(model, [2])))
+    with edit(model, {1: lambda residual: residual + 5.0}):
+        other.start()
+        other.join(0.3)
+        assert not found, "it ran between the other's hooks"
+        steered = captured(model, [2])
+    other.join()
+    assert torch.equal(found[2], plain[2])
+    assert not torch.allclose(steered[2], plain[2])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
@@ -43,6 +46,8 @@ class Model:
     """The decoder blocks in order."""
     context: int
     """The longest sequence it takes, in tokens."""
+    turn: AbstractContextManager[Any] = field(default_factory=threading.RLock, compare=False, repr=False)
+    """Held while hooks are on the network: they are its state, whichever engine put them there."""
 
     @property
     def device(self) -> torch.device:

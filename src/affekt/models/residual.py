@@ -1,7 +1,7 @@
 """Reading and editing the residual stream after a block, and forwards that stop early.
 
-Layer `l` (from 0) is the residual stream after block `l`. The hooks are state of the network: whoever runs
-forwards from several threads takes turns.
+Layer `l` (from 0) is the residual stream after block `l`. The hooks are state of the network: while one thread
+has some on it, another that enters `capture`, `edit`, `repeat` or `run_to` waits.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def capture(model: Model, layers: Sequence[int], take: Take) -> Iterator[None]:
         return hook
 
     blocks = {layer: model.layers[layer] for layer in _checked(model, layers)}
-    with _hooked([(block, hook_for(layer), False) for layer, block in blocks.items()]):
+    with _hooked(model, [(block, hook_for(layer), False) for layer, block in blocks.items()]):
         yield
 
 
@@ -90,7 +90,7 @@ def edit(model: Model, edits: Mapping[int, Edit]) -> Iterator[None]:
         return hook
 
     _checked(model, list(edits))
-    with _hooked([(model.layers[layer], hook_for(layer, change), True) for layer, change in edits.items()]):
+    with _hooked(model, [(model.layers[layer], hook_for(layer, change), True) for layer, change in edits.items()]):
         yield
 
 
@@ -110,7 +110,7 @@ def repeat(model: Model, layer: int, rows: int) -> Iterator[None]:
         return (many, *output[1:]) if isinstance(output, (tuple, list)) else many
 
     [layer] = _checked(model, [layer])
-    with _hooked([(model.layers[layer], hook, True)]):
+    with _hooked(model, [(model.layers[layer], hook, True)]):
         yield
 
 
@@ -130,7 +130,7 @@ def run_to(
         raise _Reached
 
     [deepest] = _checked(model, [deepest])
-    with _hooked([(model.layers[deepest], halt, False)]), torch.no_grad():
+    with _hooked(model, [(model.layers[deepest], halt, False)]), torch.no_grad():
         try:
             model.network(
                 input_ids=ids, attention_mask=mask, use_cache=False, **position_arguments(model.network, mask)
@@ -159,12 +159,13 @@ def _checked(model: Model, layers: Sequence[int]) -> list[int]:
 
 
 @contextmanager
-def _hooked(hooks: Sequence[tuple[nn.Module, Callable[..., Any], bool]]) -> Iterator[None]:
+def _hooked(model: Model, hooks: Sequence[tuple[nn.Module, Callable[..., Any], bool]]) -> Iterator[None]:
     handles: list[RemovableHandle] = []
-    try:
-        for block, hook, first in hooks:
-            handles.append(block.register_forward_hook(hook, prepend=first))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    with model.turn:
+        try:
+            for block, hook, first in hooks:
+                handles.append(block.register_forward_hook(hook, prepend=first))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
