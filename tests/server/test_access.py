@@ -98,6 +98,49 @@ def test_no_form_of_a_bias_gets_around_a_keys_cap(tmp_path: Path, bias: dict[str
             assert post(free) == 200
 
 
+COUNTER = {"do": "counter", "bias": {"calm": 0.3}}
+
+STEERING: list[tuple[list[dict[str, object]], dict[str, float], int]] = [
+    ([COUNTER], {}, 200),
+    ([COUNTER], {"calm": 0.3}, 400),
+    ([COUNTER, {**COUNTER, "release": 3}], {}, 400),
+    ([{"do": "counter", "bias": {"calm": 0.9}}], {}, 400),
+    ([{"do": "resample", "bias": {"calm": 0.9}}], {}, 400),
+    ([{"do": "counter", "bias": {"calm": {"dose": 0.01}}}], {}, 403),
+    ([{"do": "damp"}], {}, 403),
+    ([{"do": "damp", "hold": {"calm": {"low": 50}}}], {}, 403),
+]
+"""Rules of a request, its bias, and what a key with a cap of 0.4 gets."""
+
+
+def test_no_rule_of_a_request_gets_around_a_keys_cap(tmp_path: Path) -> None:
+    database = f"sqlite:///{tmp_path / 'keys.sqlite'}"
+    opened = Database(database)
+    opened.migrate()
+    keys = [Keys(opened).add(str(most), Limits(max_dial=most)) for most in (0.4, 0)]
+    keys.append(Keys(opened).add("free"))
+    opened.close()
+    with running(tmp_path, Settings(raw_doses=True), database=database) as here:
+
+        def statuses(actions: list[dict[str, object]], bias: dict[str, float]) -> list[int]:
+            rules = [
+                {"name": f"mine{i}", "what": "angry", "threshold": 50 + i, "action": action}
+                for i, action in enumerate(actions)
+            ]
+            body = {
+                "messages": [{"role": "user", "content": "Hi"}],
+                "max_tokens": 1,
+                "policy": {"monitors": rules},
+                "emotion_bias": bias,
+            }
+            path = "/v1/chat/completions"
+            return [here.http.post(path, json=body, headers=bearer(key)).status_code for key in keys]
+
+        for actions, bias, capped in STEERING:
+            assert statuses(actions, bias) == [capped, 403, 200], actions
+        assert statuses([{"do": "stop"}], {}) == [200, 200, 200]
+
+
 def test_rates_are_per_key_and_pass(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'keys.sqlite'}")
     database.migrate()

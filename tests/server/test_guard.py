@@ -65,8 +65,15 @@ def test_a_request_may_raise_the_floor_and_never_lower_it(guarded: Running, file
     got = guarded.chat(policy=looser)
     assert got.status_code == 400 and got.json()["error"]["code"] == "invalid_policy"
     assert "loosen" in got.json()["error"]["message"]
-    named = {"calibration": "/etc/passwd", **stricter}
-    assert guarded.chat(policy=named).status_code == 400
+    for wrong in ({"calibration": "/etc/passwd"}, {"layer": 99}, {"self": 1}):
+        got = guarded.chat(policy={**wrong, **stricter})
+        assert got.status_code == 400 and got.json()["error"]["code"] == "invalid_policy"
+
+
+def test_a_layer_that_the_vectors_do_not_hold_is_the_requests_fault(server: Running) -> None:
+    watch = {"layer": 99, "monitors": [{"what": "angry", "threshold": 1, "action": "flag"}]}
+    got = server.chat(policy=watch)
+    assert got.status_code == 400 and "99" in got.json()["error"]["message"]
 
 
 def test_a_bad_policy_keeps_the_old_one(

@@ -36,7 +36,7 @@ class Policy(Checked):
     monitors: Annotated[tuple[Rule, ...], Field(min_length=1)]
     """The rules; the harshest action of those that trip at a token is taken."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, /, **settings: Any) -> None:
         try:
             super().__init__(**settings)
         except ValidationError as error:

@@ -1,7 +1,7 @@
 """Reading and editing the residual stream after a block, and forwards that stop early.
 
-Layer `l` (from 0) is the residual stream after block `l`. The hooks are state of the network: while one thread
-has some on it, another that enters `capture`, `edit`, `repeat` or `run_to` waits.
+Layer `l` (from 0) is the residual stream after block `l`. The hooks are state of the network: while one
+thread has some on it, another that enters `capture`, `edit`, `repeat` or `run_to` waits.
 """
 
 from __future__ import annotations
@@ -90,7 +90,9 @@ def edit(model: Model, edits: Mapping[int, Edit]) -> Iterator[None]:
         return hook
 
     _checked(model, list(edits))
-    with _hooked(model, [(model.layers[layer], hook_for(layer, change), True) for layer, change in edits.items()]):
+    with _hooked(
+        model, [(model.layers[layer], hook_for(layer, change), True) for layer, change in edits.items()]
+    ):
         yield
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import Request, Sampling
-from affekt.errors import BiasError, PromptError
+from affekt.errors import PromptError
+from affekt.guards.policy import Policy
 from affekt.server.access import Dial
+from affekt.server.allowance import check_bias, check_policy
 from affekt.server.emotions_asked import Asked, asked
 from affekt.server.failures import Refused
 from affekt.server.overseeing import Overseen
 from affekt.server.service import Service
 from affekt.server.wire import ChatBody, CompletionBody
-from affekt.steering.bias import parse
 
-__all__ = ["chat_request", "check_bias", "completion_requests"]
+__all__ = ["chat_request", "completion_requests"]
 
 
 def chat_request(service: Service, body: ChatBody, dial: Dial) -> tuple[Request, Asked | None]:
@@ -49,33 +50,6 @@ def completion_requests(
     return [request for request, _ in made], made[0][1]
 
 
-def check_bias(service: Service, bias: Mapping[str, Any] | None, dial: Dial) -> None:
-    """Refuses a bias that the operator does not allow, or that says nothing sensible.
-
-    Raises:
-        Refused: forbidden, beyond the cap, or in a form that is not allowed.
-        BiasError, UnknownConcept: wrong in itself.
-    """
-    if not bias:
-        return
-    if dial.most == 0:
-        raise Refused(403, "emotion_bias is not allowed here", "bias_forbidden", "emotion_bias")
-    for name, value in bias.items():
-        forms = value if isinstance(value, list) else [value]
-        full = any(isinstance(form, Mapping) and set(form) - {"dial"} for form in forms)
-        if full and not dial.raw:
-            message = f"emotion_bias.{name}: only the dial, -{dial.most:g} to {dial.most:g}, is allowed here"
-            raise Refused(403, message, "raw_dose_forbidden", "emotion_bias")
-        # Several terms of one concept add up.
-        total = sum(abs(_dial(form)) for form in forms)
-        if not total <= dial.most:
-            message = f"emotion_bias.{name} is {total:g}; give -{dial.most:g} to {dial.most:g}"
-            raise Refused(400, message, "bias_too_large", "emotion_bias")
-    if service.engine.vectors is None:
-        raise BiasError("this server has no concept vectors to steer with")
-    parse(bias, service.engine.vectors)
-
-
 def _harmless(service: Service, param: str, said: Any) -> None:
     """Refuses a special token where a template shows more than the contents of messages. In a content it
     stays text; elsewhere nobody could tell it from one of the template's own."""
@@ -99,12 +73,6 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(own)
 
 
-def _dial(form: Any) -> float:
-    """The dial of a form; 0 where it has none, or none that is a number."""
-    dial = form.get("dial", 0.0) if isinstance(form, Mapping) else form
-    return float(dial) if isinstance(dial, int | float) and not isinstance(dial, bool) else 0.0
-
-
 def _request(
     service: Service,
     body: ChatBody | CompletionBody,
@@ -123,12 +91,15 @@ def _request(
     if limit is not None and limit > settings.max_tokens:
         message = f"max_tokens is {limit}; at most {settings.max_tokens}"
         raise Refused(400, message, "too_many_tokens", "max_tokens")
-    check_bias(service, body.emotion_bias, dial)
     vectors = service.engine.vectors
+    check_bias(vectors, body.emotion_bias, dial)
     if body.emotions and vectors is None:
         raise PromptError("this server has no concept vectors to read with")
     wanted = asked(body.emotions, vectors.names if vectors is not None else ())
-    guard, layer = service.floor.watcher(body.policy)
+    own = Policy(**body.policy) if body.policy is not None else None
+    if own is not None:
+        check_policy(own, body.emotion_bias, dial, service.floor.policy)
+    guard, layer = service.floor.watcher(own)
     sampling = Sampling(
         max_tokens=limit or settings.default_tokens,
         temperature=1.0 if body.temperature is None else body.temperature,

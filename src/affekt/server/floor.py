@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from affekt.errors import AffektError, PolicyError
+from affekt.errors import AffektError, CalibrationError, PolicyError, VectorsError
 from affekt.guards.calibration import Calibration
 from affekt.guards.guarded import guardian
 from affekt.guards.policy import Policy
@@ -66,19 +65,24 @@ class Floor:
         log.info("policy reloaded")
         return True
 
-    def watcher(self, extra: Mapping[str, Any] | None) -> tuple[Guardian | None, int | None]:
+    def watcher(self, extra: Policy | None) -> tuple[Guardian | None, int | None]:
         """The guard of one request, and the layer it reads.
+
+        Args:
+            extra: what the request adds.
 
         Raises:
             PolicyError: what the request adds is wrong, or would loosen the floor.
         """
         if extra is None:
             return self._guardian, self.policy.layer if self.policy else None
-        if "calibration" in extra:
+        if extra.calibration is not None:
             raise PolicyError("calibration: a request cannot name a file; the server has its own")
-        asked = Policy(**extra)
-        policy = tighten(self.policy, asked) if self.policy is not None else asked
-        return guardian(self._engine, policy, self.calibration), policy.layer
+        policy = tighten(self.policy, extra) if self.policy is not None else extra
+        try:
+            return guardian(self._engine, policy, self.calibration), policy.layer
+        except (CalibrationError, VectorsError) as error:
+            raise PolicyError(str(error)) from error
 
     def _load(self, file: Path) -> None:
         policy = Policy.load(file)
