@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
+import platform
 import signal
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +21,7 @@ import pytest
 from affekt.engines import Request, Sampling
 from affekt.engines.vllm.channel import Inbox, Outbox
 from affekt.engines.vllm.driver import Driver, Run
+from affekt.engines.vllm.origin import end_with, origin
 from affekt.engines.vllm.versions import check_version
 from affekt.engines.vllm.worker import refuse
 from affekt.errors import ModelError, ReadingError, VectorsError
@@ -141,3 +148,62 @@ def test_a_worker_that_dies_fails_its_requests_and_the_engine_opens_anew(tmp_pat
         request = [Request(TEXT, Sampling(max_tokens=5))]
         (mine, _), (other, _) = replies_of(one, request), replies_of(theirs, request)
         assert mine[0].tokens == other[0].tokens
+
+
+OPENS = """
+import sys, time
+from affekt.engines.vllm import VLLMEngine
+
+engine = VLLMEngine(sys.argv[1], dtype="float32", context=256, selfcheck=False)
+print("open", flush=True)
+time.sleep(600)
+"""
+
+
+@needs_vllm
+@pytest.mark.parametrize("while_opening", [True, False])
+def test_nothing_is_left_of_vllm_when_the_process_that_opened_it_is_killed(
+    while_opening: bool, tmp_path: Path
+) -> None:
+    import psutil
+
+    command = [sys.executable, "-c", OPENS, str(saved(tmp_path))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as opener:
+        process = psutil.Process(opener.pid)
+        if while_opening:
+            assert until(lambda: any(child.children() for child in process.children()), 300)
+        else:
+            assert opener.stdout is not None and "open" in opener.stdout.readline()
+        started = process.children(recursive=True)
+        opener.kill()
+    assert len(started) >= 2
+    _, left = psutil.wait_procs(started, timeout=60)
+    for one in left:
+        one.kill()
+    assert not left
+
+
+def until(there: Any, seconds: float) -> bool:
+    """Whether something has come within so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(Exception):
+            if there():
+                return True
+        time.sleep(0.2)
+    return False
+
+
+def test_a_process_ends_with_the_one_it_is_told_of() -> None:
+    ended = threading.Event()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        told = f"{platform.node()}:{other.pid}"
+        end_with(told, ended.set)
+        assert not ended.wait(0.3)
+        other.kill()
+    assert ended.wait(10)
+    gone = threading.Event()
+    end_with(told, gone.set)
+    assert gone.is_set(), "it had ended before"
+    for elsewhere in (origin(), f"another-machine:{os.getpid() + 1}"):
+        end_with(elsewhere, lambda: pytest.fail("that is no process to end with"))

@@ -1,52 +1,53 @@
-"""What a reply being written needs of the engine that writes it."""
+"""An engine's inside, as verbs, requests and replies being written know it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from collections.abc import Set
 
 from affekt.engines.engine import Opened
+from affekt.engines.transformers.probe import Probe
+from affekt.errors import VectorsError
 from affekt.vectors.conceptvectors import ConceptVectors
-
-if TYPE_CHECKING:
-    from affekt.engines.transformers.probe import Probe
 
 __all__ = ["Desk"]
 
 
-@runtime_checkable
-class Desk(Protocol):
-    """An engine's inside, as far as rows and requests know it."""
+class Desk:
+    """A model, its vectors and their read-outs."""
 
-    @property
-    def model(self) -> Opened:
-        """The model."""
-
-    @property
-    def vectors(self) -> ConceptVectors | None:
-        """Its concept vectors."""
-
-    @property
-    def kind(self) -> str:
-        """What its cache is called."""
+    def __init__(self, model: Opened, vectors: ConceptVectors | None, ends: Set[int], kind: str) -> None:
+        """Takes the tokens that end a reply, and what the engine's cache is called."""
+        self.model = model
+        self.vectors = vectors
+        self.kind = kind
+        self.ends = frozenset(ends)
+        """The tokens that end a reply."""
+        added = model.tokenizer.added_tokens_decoder
+        named = {id for id, token in added.items() if token.special}
+        self.specials = frozenset(named | set(model.tokenizer.all_special_ids)) | self.ends
+        """The tokens that are no text."""
+        self._probes: dict[int, Probe] = {}
 
     @property
     def joins(self) -> bool:
         """Whether rows may join a running batch, and go back in it."""
+        return True
 
     @property
     def linear(self) -> bool:
         """Whether a row that may go back must keep what its layers' states were."""
-
-    @property
-    def ends(self) -> frozenset[int]:
-        """The tokens that end a reply."""
-
-    @property
-    def specials(self) -> frozenset[int]:
-        """The tokens that are no text."""
+        return False
 
     def required(self, what: str) -> ConceptVectors:
         """The vectors; VectorsError where there are none."""
+        if self.vectors is None:
+            raise VectorsError(f"{what} needs concept vectors; open the engine with vectors")
+        return self.vectors
 
     def probe(self, layer: int | None = None) -> Probe:
-        """The read-out of all concepts at a layer; VectorsError."""
+        """The read-out of all concepts at a layer, where the model's vectors are made ready; VectorsError."""
+        vectors = self.required("reading")
+        layer = vectors.read_layer if layer is None else layer
+        if layer not in self._probes:
+            self._probes[layer] = Probe(vectors.readout(layer), vectors.names, self.model.device)
+        return self._probes[layer]

@@ -4,38 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
+from affekt.engines.batch import OpenBatch
 from affekt.engines.engine import Reply, Request, Token
 from affekt.errors import AffektError
 
-__all__ = ["Broken", "Busy", "Draining", "OpenBatch", "Runner", "Stream"]
-
-
-@runtime_checkable
-class OpenBatch(Protocol):
-    """What of an engine's batch the runner needs."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether a step has anything to do."""
-
-    def add(self, request: Request) -> str:
-        """Takes a request in; refuses one that is wrong."""
-
-    def cancel(self, id: str) -> None:
-        """Ends a request at the next step."""
-
-    def step(self) -> list[Token | Reply]:
-        """Goes on by a step."""
-
-    def rescued(self) -> Sequence[Reply]:
-        """Replies that were finished when a step failed."""
-
-    def close(self) -> None:
-        """Forgets all requests."""
+__all__ = ["Broken", "Busy", "Draining", "Runner", "Stream"]
 
 
 class Busy(AffektError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from affekt.concepts.source import Source
+from affekt.engines.batch import OpenBatch
 from affekt.engines.engine import BiasLike
 from affekt.guards.recording import ReadingEngine
 from affekt.models.prompt import Encoded
@@ -21,7 +22,7 @@ from affekt.server.feed import Feed
 from affekt.server.floor import Floor
 from affekt.server.gate import Gate
 from affekt.server.meters import Meters
-from affekt.server.runner import OpenBatch, Runner
+from affekt.server.runner import Runner
 from affekt.server.settings import Settings
 from affekt.server.store import Database, Keys, Trail
 

@@ -3,7 +3,7 @@ padding."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 import torch
@@ -14,8 +14,7 @@ from affekt.concepts.source import Source
 from affekt.engines.engine import Collected
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.pad import batches, right
-from affekt.engines.transformers.ready import encoded_of
-from affekt.errors import PromptError
+from affekt.engines.transformers.ready import picked_of
 from affekt.models.model import Model
 from affekt.models.prompt import Encoded
 from affekt.models.residual import capture, run_to
@@ -51,8 +50,7 @@ def collect(
     while window := list(islice(numbered, WINDOW)):
         kept: list[tuple[int, Encoded, list[int]]] = []
         for index, source in window:
-            encoded = _encode(model, source, index)
-            picked = _picked(pick, encoded, index)
+            encoded, picked = picked_of(model, source, index, pick)
             if not picked:
                 empty = torch.empty(len(layers), 0, model.identity.d_model)
                 yield Collected(index, empty, 0)
@@ -67,15 +65,6 @@ def collect(
             values = [part.clone() for part in torch.split(pooled, counts, dim=1)]
             for i, own in zip(batch, values, strict=True):
                 yield Collected(kept[i][0], own, len(kept[i][2]))
-
-
-def _encode(model: Model, source: Source | Encoded, index: int) -> Encoded:
-    last = source[-1] if not isinstance(source, (str, Encoded)) and source else {}
-    asks = isinstance(last, Mapping) and last.get("role") == "user"
-    try:
-        return encoded_of(model, source, asks)
-    except PromptError as error:
-        raise PromptError(f"source {index}: {error}") from None
 
 
 def _run(
@@ -99,10 +88,3 @@ def _run(
     with capture(model, sorted(set(layers)), take):
         run_to(model, ids, torch.ones_like(ids), max(layers))
     return torch.stack([pooled[layer].cpu() for layer in layers])
-
-
-def _picked(pick: Callable[[Encoded], Sequence[int]], encoded: Encoded, index: int) -> list[int]:
-    picked = list(pick(encoded))
-    if picked and (min(picked) < 0 or max(picked) >= len(encoded)):
-        raise IndexError(f"source {index}: a pick of tokens {picked} out of {len(encoded)}")
-    return picked

@@ -9,11 +9,11 @@ from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
+from affekt.engines.batch import answers
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
 from affekt.engines.transformers.batch import Batch
 from affekt.engines.transformers.collect import collect
 from affekt.engines.transformers.core import Core
-from affekt.engines.transformers.generate import generate
 from affekt.engines.transformers.kv import CacheKind
 from affekt.engines.transformers.next_token import next_token
 from affekt.engines.transformers.read import read
@@ -149,7 +149,7 @@ class TransformersEngine:
             UnknownConcept: for a concept that the vectors do not hold.
             VectorsError: for reading, steering or guarding without vectors.
         """
-        return generate(self.open_batch(), requests)
+        return answers(self.open_batch(), requests)
 
     def score(
         self,

@@ -114,14 +114,8 @@ class Grid:
 
     def _obey(self, index: int, directive: Directive) -> None:
         row = self.rows[index]
-        row.flagged |= directive.flag or directive.kind == "flag"
-        if directive.kind == "stop":
-            row.drop(directive.tokens)
-            row.end("guard")
-        elif directive.kind == "replace":
-            row.drop(len(row.ids))
-            row.end("guard", directive.text)
-        elif directive.kind in ("rebias", "rewind"):
+        row.obey(directive)
+        if directive.kind in ("rebias", "rewind"):
             if directive.kind == "rewind":
                 self._rewind(index, directive.tokens)
             if directive.bias is not None:

@@ -3,18 +3,29 @@ here."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import BiasLike, Opened
+from affekt.engines.transformers.wording import Wording
 from affekt.errors import PromptError, UnknownConcept, VectorsError
 from affekt.models.prompt import Encoded, encode
 from affekt.steering.bias import Bias, parse
 from affekt.steering.program import Program, compile
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["biases_of", "columns_of", "encoded_of", "names_of", "parsed", "program_of"]
+__all__ = [
+    "biases_of",
+    "columns_of",
+    "encoded_of",
+    "heard",
+    "names_of",
+    "parsed",
+    "picked_of",
+    "program_of",
+    "said_of",
+]
 
 
 def encoded_of(
@@ -31,6 +42,54 @@ def encoded_of(
     if len(source) > model.context:
         raise PromptError(f"{len(source):,} tokens, the model takes {model.context:,}")
     return source
+
+
+def picked_of(
+    model: Opened, source: Source | Encoded, index: int, pick: Callable[[Encoded], Sequence[int]]
+) -> tuple[Encoded, list[int]]:
+    """A source that is collected from, and the tokens of it that are picked. A chat that ends with a user's
+    turn is given its generation prompt.
+
+    Raises:
+        PromptError: for a source that is empty or longer than the context; says which one.
+        IndexError: for a pick that the source has not.
+    """
+    last = source[-1] if not isinstance(source, (str, Encoded)) and source else {}
+    asks = isinstance(last, Mapping) and last.get("role") == "user"
+    try:
+        encoded = encoded_of(model, source, asks)
+    except PromptError as error:
+        raise PromptError(f"source {index}: {error}") from None
+    picked = list(pick(encoded))
+    if picked and (min(picked) < 0 or max(picked) >= len(encoded)):
+        raise IndexError(f"source {index}: a pick of tokens {picked} out of {len(encoded)}")
+    return encoded, picked
+
+
+def said_of(model: Opened, prompt: Encoded, said: str | Sequence[int]) -> tuple[int, ...]:
+    """A continuation's tokens, by itself; PromptError for none, or more than the context holds."""
+    if isinstance(said, str):
+        said = model.tokenizer(said, add_special_tokens=False)["input_ids"]
+    ids = tuple(int(id) for id in said)
+    if not ids:
+        raise PromptError("an empty continuation has no probability to score")
+    if len(prompt) + len(ids) > model.context:
+        raise PromptError(
+            f"prompt and continuation have {len(prompt) + len(ids):,} tokens, the model takes "
+            f"{model.context:,}"
+        )
+    return ids
+
+
+def heard(model: Opened, program: Program | None, prompt: Encoded, said: Sequence[int]) -> Program | None:
+    """A program that has heard a whole continuation, as it would have while that was written."""
+    if program is None or not program.waits:
+        return program
+    wording = Wording(model.tokenizer)
+    for index, id in enumerate(said):
+        wording.add(id)
+        program = program.heard(wording.text, len(prompt) + index + 1)
+    return program
 
 
 def parsed(bias: BiasLike, vectors: ConceptVectors | None) -> Bias:

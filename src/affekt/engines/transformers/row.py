@@ -131,6 +131,17 @@ class Row:
         self._heard = []
         self._hear()
 
+    def obey(self, directive: Directive) -> None:
+        """Does what a guard orders that needs no forward: flags, and ends. What changes the row's past or
+        what steers it is left to whoever runs the row."""
+        self.flagged |= directive.flag or directive.kind == "flag"
+        if directive.kind == "stop":
+            self.drop(directive.tokens)
+            self.end("guard")
+        elif directive.kind == "replace":
+            self.drop(len(self.ids))
+            self.end("guard", directive.text)
+
     def drop(self, tokens: int) -> int:
         """Takes its last tokens away, those shown excepted; returns how many."""
         tokens = min(tokens, len(self.ids) - self._shown)

@@ -15,9 +15,7 @@ from transformers.cache_utils import Cache
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.pad import batches, places, right
-from affekt.engines.transformers.ready import program_of
-from affekt.engines.transformers.wording import Wording
-from affekt.errors import PromptError
+from affekt.engines.transformers.ready import heard, program_of, said_of
 from affekt.models.prompt import Encoded
 from affekt.steering.bias import Bias
 from affekt.steering.edit import batch_edits
@@ -51,31 +49,10 @@ class Pair:
 def pair(core: Core, prompt: Encoded, text: str | Sequence[int], bias: Bias) -> Pair:
     """A prompt and its continuation, tokenised by itself; PromptError for none, or more than the context
     holds."""
-    if isinstance(text, str):
-        ids = tuple(core.model.tokenizer(text, add_special_tokens=False)["input_ids"])
-    else:
-        ids = tuple(text)
-    if not ids:
-        raise PromptError("an empty continuation has no probability to score")
-    if len(prompt) + len(ids) > core.model.context:
-        raise PromptError(
-            f"prompt and continuation have {len(prompt) + len(ids):,} tokens, the model takes "
-            f"{core.model.context:,}"
-        )
+    ids = said_of(core.model, prompt, text)
     program = program_of(bias, core.vectors, prompt, core.model)
     steered = program is not None and any(max(schedule.ranks) >= 0 for schedule in program.schedules)
-    return Pair(prompt, ids, _told(core, program, prompt, ids), bias.key() if steered else "")
-
-
-def _told(core: Core, program: Program | None, prompt: Encoded, ids: Sequence[int]) -> Program | None:
-    """A program that has heard a whole continuation, as it would have while that was written."""
-    if program is None or not program.waits:
-        return program
-    wording = Wording(core.model.tokenizer)
-    for index, id in enumerate(ids):
-        wording.add(id)
-        program = program.heard(wording.text, len(prompt) + index + 1)
-    return program
+    return Pair(prompt, ids, heard(core.model, program, prompt, ids), bias.key() if steered else "")
 
 
 def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:

@@ -1,14 +1,14 @@
-"""Requests being answered by vLLM; see `affekt.server.runner.OpenBatch`."""
+"""Requests being answered by vLLM; see `affekt.engines.batch.OpenBatch`."""
 
 from __future__ import annotations
 
 from collections import deque
 
+from affekt.engines.desk import Desk
 from affekt.engines.engine import Reply, Request, Token
 from affekt.engines.transformers.entry import ready
 from affekt.engines.vllm.draft import Draft, Prompt
 from affekt.engines.vllm.driver import Driver
-from affekt.engines.vllm.front import Front
 from affekt.errors import AffektError, PromptError
 
 __all__ = ["Batch"]
@@ -17,8 +17,8 @@ __all__ = ["Batch"]
 class Batch:
     """Requests come and go while others are being answered. One thread steps it; vLLM does the batching."""
 
-    def __init__(self, front: Front, driver: Driver) -> None:
-        self._front, self._driver = front, driver
+    def __init__(self, desk: Desk, driver: Driver) -> None:
+        self._desk, self._driver = desk, driver
         self._drafts: list[Draft] = []
         self._live: dict[str, int] = {}
         self._out: list[Token | Reply] = []
@@ -47,10 +47,10 @@ class Batch:
         id = request.id if request.id is not None else str(self._count)
         if id in self._live:
             raise PromptError(f"two requests of the id {id!r} at once")
-        entry = ready(self._front, request, id)
+        entry = ready(self._desk, request, id)
         self._count += 1
         prompt = Prompt()
-        drafts = [Draft(self._front, self._driver, entry, choice, prompt) for choice in range(request.n)]
+        drafts = [Draft(self._desk, self._driver, entry, choice, prompt) for choice in range(request.n)]
         self._live[id] = len(drafts)
         self._drafts += drafts
         return id

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from affekt.engines.desk import Desk
 from affekt.engines.engine import Reply, Token, TopToken
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import parsed
 from affekt.engines.transformers.row import Row
 from affekt.engines.vllm.driver import Driver, Run
-from affekt.engines.vllm.front import Front
 from affekt.engines.vllm.order import Order, Segment
 from affekt.engines.vllm.sampled import sampled, tokens_of
 from affekt.engines.watch import Directive
@@ -39,9 +39,9 @@ class Prompt:
 class Draft:
     """A reply, and the vLLM row that is writing it now."""
 
-    def __init__(self, front: Front, driver: Driver, entry: Entry, choice: int, prompt: Prompt) -> None:
-        self.row = Row(front, entry, choice)
-        self._front, self._driver, self._entry, self._prompt = front, driver, entry, prompt
+    def __init__(self, desk: Desk, driver: Driver, entry: Entry, choice: int, prompt: Prompt) -> None:
+        self.row = Row(desk, entry, choice)
+        self._desk, self._driver, self._entry, self._prompt = desk, driver, entry, prompt
         self._segments = [segment(entry, entry.bias, entry.program, 0)]
         self._bias = entry.bias
         self._pending: deque[tuple[int, float | None, tuple[TopToken, ...]]] = deque()
@@ -58,7 +58,7 @@ class Draft:
         wanted = self._entry.request.sampling.logprobs or 0
         while self._run.outputs:
             output = self._run.outputs.popleft()
-            self._pending.extend(tokens_of(output, self._front.model.tokenizer, wanted))
+            self._pending.extend(tokens_of(output, self._desk.model.tokenizer, wanted))
         anew = False
         while self._pending and not self.row.over and not anew:
             anew = self._next()
@@ -110,14 +110,8 @@ class Draft:
 
     def _obey(self, directive: Directive) -> bool:
         row = self.row
-        row.flagged |= directive.flag or directive.kind == "flag"
-        if directive.kind == "stop":
-            row.drop(directive.tokens)
-            row.end("guard")
-        elif directive.kind == "replace":
-            row.drop(len(row.ids))
-            row.end("guard", directive.text)
-        elif directive.kind == "rewind":
+        row.obey(directive)
+        if directive.kind == "rewind":
             row.drop(directive.tokens)
             row.again = True
             self._rebias(directive)
@@ -129,7 +123,7 @@ class Draft:
 
     def _rebias(self, directive: Directive) -> None:
         if directive.bias is not None:
-            self._bias = parsed(directive.bias, self._front.vectors)
+            self._bias = parsed(directive.bias, self._desk.vectors)
             self.row.steer(self._bias)
 
     def _steers(self, start: int, program: Program | None) -> None:
@@ -167,7 +161,7 @@ class Draft:
             written=len(row.ids),
             reads=row.reads,
             seed=row.choice + 1009 * self._tries,
-            ends=self._front.ends,
+            ends=self._desk.ends,
             fresh=whole,
         )
         return self._driver.submit(ids, params, order)

@@ -10,12 +10,13 @@ from jaxtyping import Float
 from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
+from affekt.engines.batch import answers
+from affekt.engines.desk import Desk
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
 from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed
 from affekt.engines.vllm import verbs
 from affekt.engines.vllm.batch import Batch
 from affekt.engines.vllm.check import check
-from affekt.engines.vllm.front import Front
 from affekt.engines.vllm.opening import Settings, open_driver
 from affekt.engines.vllm.served import Served, served
 from affekt.errors import AffektError, PromptError
@@ -67,7 +68,7 @@ class VLLMEngine:
         if vectors is not None:
             vectors.require(self.model.identity, sibling)
         self.vectors = vectors
-        self._front = Front(self.model, vectors)
+        self._desk = Desk(self.model, vectors, self.model.ends, "paged")
         self._settings = Settings(batch_size, in_process, options)
         self._selfcheck = selfcheck
         self._driver = open_driver(self.model, vectors, self._settings)
@@ -106,7 +107,7 @@ class VLLMEngine:
             PromptError: for a source that is empty or longer than the context; says which one.
             IndexError: for a layer that the model has not.
         """
-        return verbs.collect(self._front, self._alive(), sources, layers, pick, mean)
+        return verbs.collect(self._desk, self._alive(), sources, layers, pick, mean)
 
     def read(
         self,
@@ -118,28 +119,22 @@ class VLLMEngine:
         generation_prompt: bool = False,
     ) -> list[Reading]:
         """Every token of every source, read out under a bias; see `TransformersEngine.read`."""
-        vectors = self._front.required("reading")
+        vectors = self._desk.required("reading")
         columns = columns_of(concepts, vectors)
         texts = [encoded_of(self.model, source, generation_prompt) for source in sources]
-        return verbs.read(self._front, self._alive(), texts, parsed(bias, vectors), layer, columns)
+        return verbs.read(self._desk, self._alive(), texts, parsed(bias, vectors), layer, columns)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Token | Reply]:
         """Tokens of all requests as they come, and a `Reply` at the end of each reply.
 
-        Every request is checked before the first is answered. Closing the iterator ends everything.
+        Every request is checked before the first is answered. Closing the iterator ends everything. On
+        Ctrl-C, what is finished is still given before KeyboardInterrupt is raised.
 
         Raises:
             PromptError, BiasError, UnknownConcept, VectorsError: for a request that is wrong.
             ModelError: vLLM has died.
         """
-        batch = self.open_batch()
-        try:
-            for request in requests:
-                batch.add(request)
-        except BaseException:
-            batch.close()
-            raise
-        return _written(batch)
+        return answers(self.open_batch(), requests)
 
     def score(
         self,
@@ -152,7 +147,7 @@ class VLLMEngine:
             raise PromptError(f"{len(continuations)} continuations for {len(prompts)} prompts")
         biases = biases_of(bias, len(prompts), self.vectors)
         encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
-        return verbs.score(self._front, self._alive(), encoded, continuations, biases)
+        return verbs.score(self._desk, self._alive(), encoded, continuations, biases)
 
     def next_token(
         self,
@@ -165,11 +160,11 @@ class VLLMEngine:
         encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
         driver = self._alive()
         vocabulary = int(driver.config.model_config.get_vocab_size())
-        return verbs.next_token(self._front, driver, encoded, biases, ids, vocabulary)
+        return verbs.next_token(self._desk, driver, encoded, biases, ids, vocabulary)
 
     def open_batch(self) -> Batch:
         """A batch that requests are added to and cancelled in while it runs, for a server."""
-        return Batch(self._front, self._alive())
+        return Batch(self._desk, self._alive())
 
     def state(self) -> list[dict[str, Any]]:
         """What each worker has found: its decoder layers, whether their residual is in two parts."""
@@ -194,16 +189,3 @@ class VLLMEngine:
         except AffektError:
             self._driver.close()
             raise
-
-
-def _written(batch: Batch) -> Iterator[Token | Reply]:
-    try:
-        while batch.busy:
-            try:
-                shown = batch.step()
-            except KeyboardInterrupt:
-                yield from batch.rescued()
-                raise
-            yield from shown
-    finally:
-        batch.close()

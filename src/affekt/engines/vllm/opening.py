@@ -12,6 +12,7 @@ from typing import Any
 
 from affekt.engines.vllm.channel import Inbox
 from affekt.engines.vllm.driver import Driver
+from affekt.engines.vllm.origin import origin
 from affekt.engines.vllm.served import Served
 from affekt.engines.vllm.versions import check_version, installed
 from affekt.engines.vllm.worker import CONFIG
@@ -57,7 +58,11 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
         inbox = Inbox(settings.options.get("affekt_channel"))
         with tempfile.TemporaryDirectory(prefix="affekt-") as folder:
             file = _saved(vectors, Path(folder))
-            told = {"vectors": None if file is None else str(file), "channel": inbox.address}
+            told = {
+                "vectors": None if file is None else str(file),
+                "channel": inbox.address,
+                "origin": origin(),
+            }
             defaults: dict[str, Any] = {
                 "model": str(model.folder),
                 "dtype": model.identity.dtype,

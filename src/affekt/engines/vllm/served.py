@@ -54,13 +54,6 @@ class Served:
                     break
         return frozenset(found | _ids(self.tokenizer.eos_token_id))
 
-    @cached_property
-    def specials(self) -> frozenset[int]:
-        """The tokens that are no text."""
-        added = self.tokenizer.added_tokens_decoder
-        named = {id for id, token in added.items() if token.special}
-        return frozenset(named | set(self.tokenizer.all_special_ids)) | self.ends
-
 
 def served(
     name: str, dtype: str = "auto", context: int | None = None, cache: str | Path | None = None

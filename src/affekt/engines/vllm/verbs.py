@@ -10,15 +10,13 @@ import torch
 from jaxtyping import Float
 
 from affekt.concepts.source import Source
+from affekt.engines.desk import Desk
 from affekt.engines.engine import Collected
-from affekt.engines.transformers.ready import encoded_of, names_of, program_of
-from affekt.engines.transformers.wording import Wording
+from affekt.engines.transformers.ready import heard, names_of, picked_of, program_of, said_of
 from affekt.engines.vllm.driver import Driver
-from affekt.engines.vllm.front import Front
 from affekt.engines.vllm.order import Collecting, Order, Segment
 from affekt.engines.vllm.running import Job, run_all
 from affekt.engines.vllm.sampled import once
-from affekt.errors import PromptError
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
 from affekt.steering.bias import Bias
@@ -28,7 +26,7 @@ __all__ = ["collect", "next_token", "read", "score"]
 
 
 def collect(
-    front: Front,
+    desk: Desk,
     driver: Driver,
     sources: Sequence[Source | Encoded],
     layers: Sequence[int],
@@ -36,39 +34,40 @@ def collect(
     mean: bool,
 ) -> Iterator[Collected]:
     """The collect verb; see `Engine.collect`."""
-    depth, width = front.model.identity.n_layers, front.model.identity.d_model
+    depth, width = desk.model.identity.n_layers, desk.model.identity.d_model
     for layer in layers:
         if not 0 <= layer < depth:
             raise IndexError(f"layer {layer} of a model with layers 0 to {depth - 1}")
     own = tuple(sorted(set(layers)))
+    ranks: dict[int, list[int]] = {}
     empty: list[Collected] = []
 
     def jobs() -> Iterator[Job]:
         for index, source in enumerate(sources):
-            encoded = _collected_from(front, source, index)
-            picked = list(pick(encoded))
-            if picked and (min(picked) < 0 or max(picked) >= len(encoded)):
-                raise IndexError(f"source {index}: a pick of tokens {picked} out of {len(encoded)}")
+            encoded, picked = picked_of(desk.model, source, index, pick)
             if not picked:
                 empty.append(Collected(index, torch.empty(len(layers), 0, width), 0))
                 continue
             # No token after the last one picked is needed.
             ids = encoded.ids[: max(picked) + 1]
-            order = Order(driver.key(), collect=Collecting(own, tuple(sorted(picked)), mean))
-            yield Job(index, ids, once(), order)
+            ascending = sorted(range(len(picked)), key=picked.__getitem__)
+            ranks[index] = [0] if mean else np.argsort(ascending).tolist()
+            picks = tuple(picked[at] for at in ascending)
+            yield Job(index, ids, once(), Order(driver.key(), collect=Collecting(own, picks, mean)))
 
     for job, run, _ in run_all(driver, jobs()):
         yield from empty
         empty.clear()
         parts = driver.residuals(run, own)
         assert job.order.collect is not None
-        values = torch.from_numpy(np.stack([parts[own.index(layer)] for layer in layers]))
+        rows = ranks.pop(job.index)
+        values = torch.from_numpy(np.stack([parts[own.index(layer)][rows] for layer in layers]))
         yield Collected(job.index, values, len(job.order.collect.picks))
     yield from empty
 
 
 def read(
-    front: Front,
+    desk: Desk,
     driver: Driver,
     texts: Sequence[Encoded],
     bias: Bias,
@@ -76,23 +75,23 @@ def read(
     columns: Sequence[int],
 ) -> list[Reading]:
     """The read verb on encoded texts; see `Engine.read`."""
-    probe, readings = front.probe(layer), {}
+    probe, readings = desk.probe(layer), {}
 
     def jobs() -> Iterator[Job]:
         for index, text in enumerate(texts):
-            order = Order(driver.key(), read=probe.layer, segments=_segments(front, bias, text))
+            order = Order(driver.key(), read=probe.layer, segments=_segments(desk, bias, text))
             yield Job(index, text.ids, once(), order)
 
     for job, run, _ in run_all(driver, jobs()):
         text = texts[job.index]
         scalars = np.stack([driver.reading(run, at) for at in range(len(text))])
-        names = names_of(front.model, text)
-        readings[job.index] = probe.reading(text, names, scalars, columns, front.model.identity.name)
+        names = names_of(desk.model, text)
+        readings[job.index] = probe.reading(text, names, scalars, columns, desk.model.identity.name)
     return [readings[index] for index in range(len(texts))]
 
 
 def score(
-    front: Front,
+    desk: Desk,
     driver: Driver,
     prompts: Sequence[Encoded],
     continuations: Sequence[str | Sequence[int]],
@@ -101,25 +100,12 @@ def score(
     """The score verb on encoded prompts; see `Engine.score`."""
     pairs: list[tuple[Encoded, tuple[int, ...], Bias]] = []
     for prompt, text, bias in zip(prompts, continuations, biases, strict=True):
-        told = (
-            front.model.tokenizer(text, add_special_tokens=False)["input_ids"]
-            if isinstance(text, str)
-            else text
-        )
-        ids = tuple(int(id) for id in told)
-        if not ids:
-            raise PromptError("an empty continuation has no probability to score")
-        if len(prompt) + len(ids) > front.model.context:
-            raise PromptError(
-                f"prompt and continuation have {len(prompt) + len(ids):,} tokens, the model takes "
-                f"{front.model.context:,}"
-            )
-        pairs.append((prompt, ids, bias))
+        pairs.append((prompt, said_of(desk.model, prompt, text), bias))
     scores: dict[int, np.ndarray] = {}
 
     def jobs() -> Iterator[Job]:
         for index, (prompt, ids, bias) in enumerate(pairs):
-            order = Order(driver.key(), segments=_segments(front, bias, prompt, ids))
+            order = Order(driver.key(), segments=_segments(desk, bias, prompt, ids))
             yield Job(index, (*prompt.ids, *ids), once(prompt_logprobs=0), order)
 
     for job, _, output in run_all(driver, jobs()):
@@ -132,7 +118,7 @@ def score(
 
 
 def next_token(
-    front: Front,
+    desk: Desk,
     driver: Driver,
     prompts: Sequence[Encoded],
     biases: Sequence[Bias],
@@ -145,7 +131,7 @@ def next_token(
 
     def jobs() -> Iterator[Job]:
         for index, (prompt, bias) in enumerate(zip(prompts, biases, strict=True)):
-            order = Order(driver.key(), segments=_segments(front, bias, prompt))
+            order = Order(driver.key(), segments=_segments(desk, bias, prompt))
             yield Job(index, prompt.ids, once(fresh=False, **wanted), order)
 
     for job, _, output in run_all(driver, jobs()):
@@ -164,22 +150,9 @@ def _row(told: Mapping[int, object], ids: Sequence[int] | None, vocabulary: int)
     return row
 
 
-def _segments(front: Front, bias: Bias, prompt: Encoded, said: Sequence[int] = ()) -> tuple[Segment, ...]:
+def _segments(desk: Desk, bias: Bias, prompt: Encoded, said: Sequence[int] = ()) -> tuple[Segment, ...]:
     """What steers a prompt and what is said after it, with the markers that are heard in that."""
-    program = program_of(bias, front.vectors, prompt, front.model)
+    program = heard(desk.model, program_of(bias, desk.vectors, prompt, desk.model), prompt, said)
     if program is None:
         return ()
-    wording = Wording(front.model.tokenizer)
-    for index, id in enumerate(said if program.waits else ()):
-        wording.add(id)
-        program = program.heard(wording.text, len(prompt) + index + 1)
     return (Segment(0, replace(plan(bias, prompt), schedules=program.schedules)),)
-
-
-def _collected_from(front: Front, source: Source | Encoded, index: int) -> Encoded:
-    last = source[-1] if not isinstance(source, (str, Encoded)) and source else {}
-    asks = isinstance(last, Mapping) and last.get("role") == "user"
-    try:
-        return encoded_of(front.model, source, asks)
-    except PromptError as error:
-        raise PromptError(f"source {index}: {error}") from None

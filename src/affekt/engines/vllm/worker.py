@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from affekt.engines.vllm.origin import end_with
 from affekt.engines.vllm.versions import check_version, installed
 from affekt.errors import ModelError
 
@@ -13,13 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["CONFIG", "Instrumented"]
 
 CONFIG = "affekt"
-"""The key in vLLM's `additional_config`: `{"affekt": {"vectors": FILE, "channel": ADDRESS}}`."""
+"""The key in vLLM's `additional_config`: `{"affekt": {"vectors": FILE, "channel": ADDRESS}}`; with
+`"origin"`, a process that workers end with."""
 
 
 class Instrumented:
     """Comes before vLLM's own worker among the bases of a class."""
 
     _affekt: Instrument | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Takes what vLLM's own worker takes."""
+        super().__init__(*args, **kwargs)
+        worker: Any = self
+        opened_by = (worker.vllm_config.additional_config or {}).get(CONFIG, {}).get("origin")
+        if opened_by:
+            end_with(opened_by)
 
     def load_model(self, *args: Any, **kwargs: Any) -> None:
         """Loads the model, then finds and hooks its decoder layers.
