@@ -1,10 +1,13 @@
 """The vLLM engine against plain vLLM and against the transformers engine, on one machine.
 
-    python bench/vllm.py [--model smollm2-135m-instruct] [--clients 16] [--tokens 64] [--pairs 5]
-                         [--speed] [--agreement] [--extraction]
+    python bench/vllm.py [--model smollm2-135m-instruct] [--dtype auto] [--clients 16] [--tokens 64]
+                         [--pairs 7] [--speed [full idle unread transformers]] [--agreement] [--extraction]
 
-Runs in an environment with vLLM (`make test-vllm` makes one); vectors must be there (`affekt extract`).
-Ratios are of neighbouring runs; prints JSON with the median, the lowest and the highest."""
+Runs in an environment with vLLM (`make test-vllm` makes one), with the vectors of `affekt extract`; where
+there are none, random directions stand in, which cost the same and are read by both engines alike.
+Ratios are of neighbouring runs, in turns. Each figure is a line of JSON as soon as it is there, with the
+median, the lowest and the highest; each pair is told on stderr. A prompt is never asked twice, so no run
+profits from the prefix cache of another."""
 
 from __future__ import annotations
 
@@ -13,25 +16,27 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from affekt.concepts.concept import emotions
+from affekt.concepts.concept import emotions, styles
 from affekt.concepts.shipped import stories
 from affekt.engines import Reply, Request, Sampling, TransformersEngine
 from affekt.engines.vllm import VLLMEngine
-from affekt.engines.vllm.opening import CPU_CACHE
+from affekt.engines.vllm.opening import CPU_CACHE, environment
 from affekt.models import load
 from affekt.models.prompt import encode
-from affekt.vectors import ConceptVectors, load_vectors
+from affekt.vectors import ConceptVectors, Provenance, load_vectors
 from affekt.vectors.cells import layout
 from affekt.vectors.collect import from_token
 from affekt.vectors.directions import balanced
 from affekt.vectors.gather import gather_corpus
+from affekt.vectors.readout import POSITIONS
 from affekt.vectors.shelf import shelf
 
 HERE = str(Path(__file__).resolve().parent)
@@ -51,13 +56,32 @@ TOPICS = (
 )
 
 
-def chats(clients: int) -> list[Any]:
-    """As many different prompts."""
-    said = [
-        TOPICS[k % len(TOPICS)] + (f", part {k // len(TOPICS) + 1}" if k >= len(TOPICS) else "")
-        for k in range(clients)
-    ]
-    return [[{"role": "user", "content": f"Tell me a story about {topic}."}] for topic in said]
+def chats() -> Iterator[Any]:
+    """Different prompts, as many as are taken."""
+    for part in count(1):
+        for topic in TOPICS:
+            yield [{"role": "user", "content": f"Tell me part {part} of a story about {topic}."}]
+
+
+def drawn(model: Any, theirs: TransformersEngine) -> ConceptVectors:
+    """Random directions of all concepts at four layers, with the norms of the model's own residual."""
+    concepts, depth, width = (*emotions(), *styles()), model.identity.n_layers, model.identity.d_model
+    layers = tuple(range(2 * depth // 3 - 3, 2 * depth // 3 + 1))
+    texts = [text.body for text in islice(stories(), 8)]
+    read = theirs.collect(texts, layers, lambda encoded: range(1, len(encoded)), False)
+    norms = torch.stack([one.values.norm(dim=-1).mean(1) for one in read]).mean(0)
+    draw = torch.Generator().manual_seed(0)
+    shape = (len(layers), len(concepts), width)
+    parts = {
+        name: torch.nn.functional.normalize(torch.randn(shape, generator=draw), dim=-1)
+        for name in ("raw", "projected", "whitened", "weight")
+    }
+    spread = torch.ones(len(layers), len(POSITIONS), len(concepts))
+    return ConceptVectors(
+        concepts=concepts, layers=layers, **parts, mean=0 * spread, std=spread, norms=norms,
+        doses=torch.full((len(concepts),), torch.nan), read_layer=layers[-1], steer_layers=layers,
+        steer_variant="raw", provenance=Provenance(model.identity, {}, {}),
+    )  # fmt: skip
 
 
 def plain_engine(folder: str, context: int, rows: int, dtype: str) -> Any:
@@ -67,23 +91,24 @@ def plain_engine(folder: str, context: int, rows: int, dtype: str) -> Any:
     from vllm.v1.engine.llm_engine import LLMEngine
 
     more = {"kv_cache_memory_bytes": CPU_CACHE} if current_platform.is_cpu() else {}
-    return LLMEngine.from_engine_args(
-        EngineArgs(
-            model=folder, dtype=dtype, max_model_len=context + 1, max_num_seqs=rows, enforce_eager=True,
-            generation_config="vllm", disable_log_stats=True, max_logprobs=-1, **more,
-        )
-    )  # fmt: skip
+    with environment(in_process=False):
+        return LLMEngine.from_engine_args(
+            EngineArgs(
+                model=folder, dtype=dtype, max_model_len=context + 1, max_num_seqs=rows, enforce_eager=True,
+                generation_config="vllm", disable_log_stats=True, max_logprobs=-1, **more,
+            )
+        )  # fmt: skip
 
 
 def plain_run(engine: Any, prompts: list[tuple[int, ...]], tokens: int) -> float:
-    """Tokens per second of vLLM without Affekt's orders."""
+    """Tokens per second of vLLM without Affekt's orders; like Affekt's replies, these have a text."""
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
     begun, written = time.perf_counter(), 0
     for k, ids in enumerate(prompts):
         params = SamplingParams(
-            temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True, detokenize=False,
+            temperature=0.0, max_tokens=tokens, min_tokens=tokens, ignore_eos=True,
             output_kind=RequestOutputKind.DELTA,
         )  # fmt: skip
         engine.add_request(f"{begun}-{k}", {"prompt_token_ids": list(ids)}, params)
@@ -99,7 +124,7 @@ def affekt_run(engine: Any, requests: list[Request]) -> float:
     return sum(len(reply.tokens) for reply in replies) / (time.perf_counter() - begun)
 
 
-def paired(one: Callable[[], float], other: Callable[[], float], pairs: int) -> dict[str, Any]:
+def paired(figure: str, one: Callable[[], float], other: Callable[[], float], pairs: int) -> dict[str, Any]:
     """Ratio of `one` to `other`, in turns."""
     one(), other()
     ratios, rates = [], []
@@ -107,6 +132,7 @@ def paired(one: Callable[[], float], other: Callable[[], float], pairs: int) -> 
         both = (one(), other()) if k % 2 else (other(), one())[::-1]
         ratios.append(both[0] / both[1])
         rates.append(both)
+        print(f"{figure} {k + 1}/{pairs}: {ratios[-1]:.3f}", file=sys.stderr, flush=True)
     return {
         "ratio_median": round(statistics.median(ratios), 4),
         "ratio_range": [round(min(ratios), 4), round(max(ratios), 4)],
@@ -115,10 +141,11 @@ def paired(one: Callable[[], float], other: Callable[[], float], pairs: int) -> 
     }
 
 
-def agreement(mine: VLLMEngine, theirs: TransformersEngine, vectors: ConceptVectors) -> dict[str, Any]:
+def agreement(
+    mine: VLLMEngine, theirs: TransformersEngine, vectors: ConceptVectors, tokens: int
+) -> dict[str, Any]:
     """The same chats read by both, and greedy replies compared up to the first that differs."""
-    prompts = chats(16)
-    requests = [Request(chat, Sampling(max_tokens=64)) for chat in prompts]
+    requests = [Request(chat, Sampling(max_tokens=tokens)) for chat in islice(chats(), 16)]
     one, other = ([p for p in engine.generate(requests) if isinstance(p, Reply)] for engine in (mine, theirs))
     one, other = (sorted(found, key=lambda reply: int(reply.request)) for found in (one, other))
     read = [engine.read([reply.whole for reply in other]) for engine in (mine, theirs)]
@@ -163,6 +190,49 @@ def extraction(mine: VLLMEngine, theirs: TransformersEngine, layers: list[int]) 
     return {"texts": len(corpus), "vectors": cosine.numel(), "least_cosine": float(cosine.min())}
 
 
+SPEEDS = ("full", "idle", "unread", "transformers")
+"""All read and a bias each, over plain vLLM; plain requests to the instrumented vLLM, over plain vLLM; our
+requests that ask for nothing, over plain vLLM; all read and a bias each, over the transformers engine."""
+
+
+def speed(
+    options: Any, mine: VLLMEngine, theirs: TransformersEngine, vectors: ConceptVectors
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ratios of speed that are asked for, one by one."""
+    known = [concept.name for concept in emotions() if concept.name in vectors.names]
+    length, source = Sampling(max_tokens=options.tokens, min_tokens=options.tokens), chats()
+
+    def plain(engine: Any) -> float:
+        asked = [encode(mine.model.tokenizer, chat, True).ids for chat in islice(source, options.clients)]
+        return plain_run(engine, asked, options.tokens)
+
+    def engine(own: Any, full: bool) -> float:
+        return affekt_run(
+            own,
+            [
+                Request(chat, length, bias={known[(7 * k) % len(known)]: {"dose": 0.05}}, read=tuple(known))
+                if full
+                else Request(chat, length)
+                for k, chat in enumerate(islice(source, options.clients))
+            ],
+        )
+
+    beside = None
+    if set(options.speed) - {"transformers"}:
+        served = mine.model
+        beside = plain_engine(str(served.folder), served.context, options.clients, served.identity.dtype)
+    runs = {
+        "full": (lambda: engine(mine, True), lambda: plain(beside)),
+        "idle": (lambda: plain(mine._driver._engine), lambda: plain(beside)),
+        "unread": (lambda: engine(mine, False), lambda: plain(beside)),
+        "transformers": (lambda: engine(mine, True), lambda: engine(theirs, True)),
+    }
+    for figure in options.speed:
+        yield figure, paired(figure, *runs[figure], options.pairs) | {"concepts_read": len(known)}
+    if beside is not None:
+        beside.engine_core.shutdown()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -170,58 +240,35 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--tokens", type=int, default=64)
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--agreement", action="store_true")
     parser.add_argument("--extraction", action="store_true")
-    parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--speed", nargs="*", choices=SPEEDS)
     options = parser.parse_args()
+    if options.speed == []:
+        options.speed = list(SPEEDS)
     model = load(options.model, dtype=options.dtype)
-    vectors = load_vectors(shelf(model.identity.name))
+    kept = shelf(model.identity.name)
+    vectors = load_vectors(kept) if kept.exists() else drawn(model, TransformersEngine(model))
     mine = VLLMEngine(options.model, vectors, dtype=options.dtype, batch_size=options.clients, context=2048)
     theirs = TransformersEngine(model, vectors, batch_size=options.clients)
-    told: dict[str, Any] = {"model": options.model, "dtype": model.identity.dtype, "clients": options.clients}
-    if options.agreement:
-        told["agreement"] = agreement(mine, theirs, vectors)
-    if options.extraction:
-        told["extraction"] = extraction(mine, theirs, [vectors.read_layer])
-    if options.speed:
-        told |= speed(options, mine, theirs, vectors)
-    print(json.dumps(told, indent=2))
-    mine.close()
-
-
-def speed(
-    options: Any, mine: VLLMEngine, theirs: TransformersEngine, vectors: ConceptVectors
-) -> dict[str, Any]:
-    """The ratios of speed."""
-    prompts, tokens = chats(options.clients), options.tokens
-    known = [concept.name for concept in emotions() if concept.name in vectors.names]
-    length = Sampling(max_tokens=tokens, min_tokens=tokens)
-    full = [
-        Request(chat, length, bias={known[(7 * k) % len(known)]: {"dose": 0.05}}, read=tuple(known))
-        for k, chat in enumerate(prompts)
-    ]
-    idle = [Request(chat, length) for chat in prompts]
-    ids = [encode(mine.model.tokenizer, chat, True).ids for chat in prompts]
-    plain = plain_engine(
-        str(mine.model.folder), mine.model.context, options.clients, mine.model.identity.dtype
-    )
-    return {
-        "concepts_read": len(known),
-        "full_over_plain": paired(
-            lambda: affekt_run(mine, full), lambda: plain_run(plain, ids, tokens), options.pairs
-        ),
-        "idle_over_plain": paired(
-            lambda: plain_run(mine._driver._engine, ids, tokens),
-            lambda: plain_run(plain, ids, tokens),
-            options.pairs,
-        ),
-        "engine_unread_over_plain": paired(
-            lambda: affekt_run(mine, idle), lambda: plain_run(plain, ids, tokens), options.pairs
-        ),
-        "full_over_transformers": paired(lambda: affekt_run(mine, full), lambda: affekt_run(theirs, full), 1),
-    }
+    told = {
+        "model": options.model, "dtype": model.identity.dtype, "clients": options.clients,
+        "tokens": options.tokens, "vectors": "extracted" if kept.exists() else "random",
+    }  # fmt: skip
+    try:
+        if options.agreement:
+            print(
+                json.dumps(told | {"agreement": agreement(mine, theirs, vectors, options.tokens)}), flush=True
+            )
+        if options.extraction:
+            found = extraction(mine, theirs, [vectors.read_layer])
+            print(json.dumps(told | {"extraction": found}), flush=True)
+        for figure, ratio in speed(options, mine, theirs, vectors) if options.speed else ():
+            print(json.dumps(told | {figure: ratio}), flush=True)
+    finally:
+        mine.close()
 
 
 if __name__ == "__main__":

@@ -262,6 +262,34 @@ def test_an_engine_that_fails_takes_its_own_requests_with_it_and_no_others() -> 
     assert not runner.alive
 
 
+def test_an_engine_that_cannot_be_opened_again_fails_requests_and_tries_with_the_next() -> None:
+    room = True
+
+    def open_batch() -> Scripted:
+        if not room:
+            raise MemoryError("no room")
+        return Scripted()
+
+    runner = Runner(open_batch, queue=3)
+
+    async def ask(source: str, id: str) -> list[Token | Reply]:
+        return [piece async for piece in runner.submit(Request(source), id)]
+
+    async def all_of_it() -> None:
+        nonlocal room
+        room = False
+        with pytest.raises(Broken, match="out of memory"):
+            await ask("fail", "a")
+        with pytest.raises(Broken, match="cannot be opened again: MemoryError: no room"):
+            await ask("go on", "b")
+        room = True
+        assert isinstance((await ask("go on", "c"))[-1], Reply)
+
+    asyncio.run(all_of_it())
+    assert runner.alive
+    runner.stop()
+
+
 def test_places_are_counted() -> None:
     class Never(Scripted):
         def step(self) -> list[Token | Reply]:

@@ -191,9 +191,26 @@ class Runner:
                 # Those not yet taken in begin with the new batch.
                 waiting = {stream.id for _, stream in self._asked}
                 self._fail(broken, but=waiting)
-            self._batch = self._open()
+            self._reopen()
             return
         self._deliver(pieces)
+
+    def _reopen(self) -> None:
+        """Opens another batch. While there is none, requests fail and say why; each new one is a try."""
+        while True:
+            try:
+                self._batch = self._open()
+                return
+            except Exception as error:
+                broken = Broken(f"the engine cannot be opened again: {type(error).__name__}: {error}")
+                broken.__cause__ = error
+            with self._wake:
+                self._asked.clear()
+                self._fail(broken)
+                while not (self._stopped or self._asked):
+                    self._wake.wait()
+                if self._stopped:
+                    return
 
     def _deliver(self, pieces: list[Token | Reply]) -> None:
         for piece in pieces:

@@ -20,7 +20,7 @@ from affekt.errors import AffektError, ModelError
 from affekt.models.fingerprint import file_sha256
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["Settings", "open_driver"]
+__all__ = ["CPU_CACHE", "Settings", "environment", "open_driver"]
 
 CPU_CACHE = 1 << 30
 """Bytes of the KV cache on a CPU, where vLLM would take most of the memory."""
@@ -48,7 +48,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
     own = {"enforce_eager", "worker_cls", "additional_config"} & set(settings.options)
     if own:
         raise ModelError(f"{', '.join(sorted(own))} is Affekt's to set; leave it out")
-    with _environment(settings.in_process):
+    with environment(settings.in_process):
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -98,7 +98,7 @@ def _saved(vectors: ConceptVectors | None, folder: Path) -> Path | None:
 
 
 @contextmanager
-def _environment(in_process: bool) -> Iterator[None]:
+def environment(in_process: bool) -> Iterator[None]:
     """What vLLM takes from the environment only, for as long as it opens."""
     wanted = {
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0" if in_process else "1",
