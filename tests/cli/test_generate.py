@@ -11,19 +11,21 @@ from typing import Any
 
 import pytest
 
+from affekt.cli import calibrate as calibrate_command
 from affekt.cli import generate as command
+from affekt.cli.calibrate import calibrate
 from affekt.cli.generate import generate
 from affekt.engines import Reply, Request, Sampling
 from affekt.engines.transformers.batch import Batch
 from affekt.errors import AffektError, PromptError, StorageError
-from tests.cli.session import Spied, run, use
+from tests.cli.session import Spied, log, run, use
 
 CHAT = [{"role": "user", "content": "What shall we do now?"}]
 
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Spied:
-    return use(monkeypatch, command)
+    return use(monkeypatch, command, calibrate_command)
 
 
 def file(path: Path, *records: Mapping[str, Any] | str) -> Path:
@@ -120,6 +122,9 @@ def test_readings_are_summed_up(engine: Spied, tmp_path: Path) -> None:
         ({"prompt": "x", "stop": 3}, "stop: expected a list of texts"),
         ({"prompt": "long " * 2100}, "2,048"),
         ({"prompt": "x", "n": 0}, "n is 0"),
+        ({"prompt": "x", "n": 10**9}, "n: 1000000000 replies; at most 1,024"),
+        ('{"prompt": "x", "seed": ' + "1" * 5000 + "}", "not JSON"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "unknown role ['user']"),
         ({"id": "good", "prompt": "x"}, "the id 'good' stands at"),
         ({"id": [1], "prompt": "x"}, "id: expected a text or a whole number"),
     ],
@@ -263,3 +268,19 @@ def test_a_policy_watches_every_reply(engine: Spied, tmp_path: Path) -> None:
         assert line["flagged"] and not line["replaced"]
         [event] = line["events"]
         assert event["action"] == "flag" and event["request"] == line["id"]
+
+
+def test_answers_under_other_thresholds_are_not_mixed_in(engine: Spied, tmp_path: Path) -> None:
+    policy, vectors = tmp_path / "policy.yaml", tmp_path / "v.safetensors"
+    policy.write_text("monitors: [{what: calm, rate: 10 %, action: flag}]\n")
+    source = file(tmp_path / "in.jsonl", {"id": "a", "prompt": "x", "max_tokens": 1})
+    words = ("m", source, tmp_path / "out.jsonl", "--policy", policy, "--vectors", vectors)
+    for first in (0, 100):
+        traffic = log(tmp_path / f"{first}.jsonl", 10, start=first)
+        options = ("--policy", policy, "--traffic", traffic, "--vectors", vectors, "--max-tokens", "2")
+        run(calibrate, "m", *options)
+        if first:
+            with pytest.raises(StorageError, match="an answer of the id 'a' to another request"):
+                run(generate, *words)
+        else:
+            run(generate, *words)

@@ -202,6 +202,7 @@ def test_a_base_model_gets_human_and_assistant() -> None:
             [{"role": "usr", "content": "x"}],
             "unknown role 'usr' in message 1; did you mean 'user'.*known: system",
         ),
+        ([{"role": ["user"], "content": "x"}], r"unknown role \['user'\] in message 1"),
         ([{"content": "x"}], "message 1 is not an object with 'role' and 'content'"),
         ([{"role": "user"}], "content of message 1 must be text"),
         ([{"role": "user", "content": 3}], "content of message 1 must be text, not 3"),

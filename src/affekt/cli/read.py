@@ -81,8 +81,10 @@ def _of_chat(file: Path | None) -> list[list[dict[str, str]]]:
         return []
     try:
         chats = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise typer.BadParameter(f"{file} cannot be read as JSON: {error}") from error
     if isinstance(chats, dict):
         chats = chats.get("messages", [])
+    if not isinstance(chats, list):
+        raise typer.BadParameter(f"{file} holds no chat but {chats!r:.60}; give a list of messages, or several")
     return chats if chats and isinstance(chats[0], list) else [chats]

@@ -39,6 +39,10 @@ KEYS = (*SOURCES, *NUMBERS, *TWINS, *TWINS.values(), "id", "stop", "tools", "met
 """All that a record may hold; `meta` is carried through to its answer."""
 
 
+MOST_REPLIES = 1024
+"""Most replies to one record: they are written at once, whatever the batch's size."""
+
+
 @dataclass(frozen=True)
 class Record:
     """One line of the file, of the right keys and types."""
@@ -153,7 +157,7 @@ def _record(where: str, number: int, line: bytes) -> Record:
         fields = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise PromptError(f"not UTF-8 at byte {error.start + 1}") from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"not JSON ({error})") from error
     if not isinstance(fields, dict):
         raise PromptError(f"expected a JSON object, found {type(fields).__name__}")
@@ -185,6 +189,8 @@ def _check(fields: Mapping[str, Any]) -> None:
         value = fields.get(key, 0)
         if isinstance(value, bool) or not isinstance(value, (int, kind)):
             raise PromptError(f"{key}: expected a {'whole ' * (kind is int)}number, not {value!r}")
+    if fields.get("n", 1) > MOST_REPLIES:
+        raise PromptError(f"n: {fields['n']} replies; at most {MOST_REPLIES:,} a record, more by more records")
     if not isinstance(fields.get("bias", {}), dict):
         raise PromptError(f"bias: expected an object of concepts, not {fields['bias']!r}")
     for key in ("read", "stop"):
@@ -245,10 +251,13 @@ def _names(asked: str | list[str]) -> Any:
 
 
 def _context_key(engine: TransformersEngine, guarded: Guarded | None) -> str:
-    """What all answers depend on: the model, its vectors and the policy."""
+    """What all answers depend on: the model, its vectors, and the policy with its calibrated thresholds."""
     from affekt.guards.calibration import vectors_hash
 
-    vectors = engine.vectors
+    vectors, model = engine.vectors, engine.model.identity
     assert vectors is not None
-    policy = guarded.policy.model_dump_json() if guarded is not None else ""
-    return f"{engine.model.identity.weights_sha256} {vectors_hash(vectors, vectors.read_layer)} {policy}"
+    policy = ""
+    if guarded is not None:
+        limits = [wire.monitor.threshold for wire in guarded.guardian.wires]
+        policy = f"{guarded.policy.model_dump_json()} {limits}"
+    return f"{model.weights_sha256} {model.dtype} {vectors_hash(vectors, vectors.read_layer)} {policy}"

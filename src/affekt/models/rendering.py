@@ -110,10 +110,10 @@ def _checked(messages: Sequence[Message]) -> list[dict[str, Any]]:
         if not isinstance(message, Mapping) or "role" not in message:
             raise PromptError(f"message {number} is not an object with 'role' and 'content': {message!r:.80}")
         role = message["role"]
-        if role not in ROLES:
+        if not isinstance(role, str) or role not in ROLES:
             known = ", ".join(ROLES)
             raise PromptError(
-                f"unknown role {role!r} in message {number}{closest(str(role), ROLES)} (known: {known})"
+                f"unknown role {role!r:.60} in message {number}{closest(str(role), ROLES)} (known: {known})"
             )
         chat.append({**message, "content": _plain(message, number)})
     return chat

@@ -25,11 +25,6 @@ class Figure:
     of: str
     """What was counted, such as `texts`; the interval is over these."""
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of 0."""
-        return self.low > 0 or self.high < 0
-
     def to_dict(self) -> dict[str, Any]:
         """As JSON values; what is not finite becomes None."""
         return {

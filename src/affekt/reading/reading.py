@@ -192,7 +192,7 @@ class Reading:
         """The reading of `to_json`; raises ReadingError."""
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ReadingError(f"not JSON: {error}") from error
         if not isinstance(record, dict):
             raise ReadingError(f"not a reading: JSON of type {type(record).__name__}, expected an object")
