@@ -4,8 +4,8 @@ import pytest
 import typer
 
 from affekt.cli.extract import layer_numbers
-from affekt.cli.options import bias_of
-from affekt.errors import BiasError
+from affekt.cli.options import bias_of, chat_of
+from affekt.errors import BiasError, PromptError
 
 
 def test_pairs_become_a_bias() -> None:
@@ -23,6 +23,13 @@ def test_a_pair_that_is_none_is_refused_with_the_form(pair: str) -> None:
 def test_a_concept_twice_is_refused() -> None:
     with pytest.raises(BiasError, match="'calm' twice"):
         bias_of(["calm=0.5", "calm=0.1"])
+
+
+def test_a_chat_has_something_to_reply_to() -> None:
+    assert [turn["role"] for turn in chat_of("Hi", "Be kind.")] == ["system", "user"]
+    assert chat_of("Hi", None) == [{"role": "user", "content": "Hi"}]
+    with pytest.raises(PromptError, match="the prompt is empty"):
+        chat_of(" ", "Be kind.")
 
 
 def test_layers_by_number_and_range() -> None:

@@ -55,6 +55,8 @@ def test_nothing_to_explain() -> None:
     tokenizer = tiny_tokenizer()
     with pytest.raises(PromptError, match="the reply is empty"):
         tell(tokenizer, CHAT, "  ")
+    with pytest.raises(PromptError, match="half a surrogate pair"):
+        tell(tokenizer, CHAT, "a \udcff")
     with pytest.raises(PromptError, match="the model takes 60"):
         tell(tokenizer, CHAT, "She was at ease. " * 20, context=60)
     whole = encode(tokenizer, CHAT)

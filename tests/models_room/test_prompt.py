@@ -198,6 +198,8 @@ def test_a_base_model_gets_human_and_assistant() -> None:
         ("", "the text is empty"),
         (" \n", "the text is empty"),
         ([], "the chat has no messages"),
+        ("One \ud800.", "half a surrogate pair at character 4"),
+        ([{"role": "user", "content": "\udcff"}], "half a surrogate pair"),
         (
             [{"role": "usr", "content": "x"}],
             "unknown role 'usr' in message 1; did you mean 'user'.*known: system",

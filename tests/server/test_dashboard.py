@@ -204,6 +204,22 @@ def test_it_fits_a_phone(page: Page, scheme: str) -> None:
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 22, 26)")
 
 
+def test_numbers_stand_apart_and_a_long_name_is_cut_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.fill("#prompt", "Hello")
+    page.check("#numbers")
+    page.press("#prompt", "Enter")
+    said(page)
+    wide = """() => [...document.querySelectorAll(".token:not(.breaks)")]
+      .filter((token) => token.scrollWidth > Math.ceil(token.getBoundingClientRect().width)).length"""
+    assert page.locator(".token:not(.breaks)").count() > 0 and page.evaluate(wide) == 0
+    page.evaluate(
+        '() => { document.querySelector("#model").textContent = "owner/a-model-of-a-long-name ".repeat(9); }'
+    )
+    assert page.locator("#model").bounding_box()["height"] <= 2 * 1.5 * 0.92 * 16 + 1
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
 def test_a_failure_is_told(page: Page, guarded: Running) -> None:
     page.fill("#tokens", "100000")
     page.fill("#prompt", "Hello")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affekt.cli.options import Dtype, ModelName, Vectors
+from affekt.cli.options import Dtype, ModelName, Vectors, chat_of
 from affekt.cli.session import open_session, progress_bar
 
 if TYPE_CHECKING:
@@ -53,12 +53,11 @@ def explain(
     from affekt.explaining.page import page
     from affekt.explaining.terminal import render
 
+    turns = chat_of(prompt, system)
     named = [c.strip() for c in concepts.split(",") if c.strip()] if concepts else []
     opened, held, engine = open_session(model, vectors, dtype)
     for name in named:
         held.index(name)
-    turns = [{"role": "system", "content": system}] if system else []
-    turns.append({"role": "user", "content": prompt})
 
     def given(text: str) -> Told:
         return tell(opened.tokenizer, turns, text, opened.context)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affekt.cli.monitors import calibration_file
-from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of
+from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of, chat_of
 from affekt.cli.session import open_session
 
 if TYPE_CHECKING:
@@ -59,11 +59,9 @@ def try_(
     from affekt.engines import Sampling, Token
     from affekt.guards import Policy
 
-    asked = bias_of(bias)
+    asked, turns = bias_of(bias), chat_of(prompt, system)
     checked = Policy.load(policy)
     _, _, engine = open_session(model, vectors, dtype)
-    turns = [{"role": "system", "content": system}] if system else []
-    turns.append({"role": "user", "content": prompt})
     sampling = Sampling(max_tokens, temperature, seed=seed)
     for piece in guarded(engine, checked, calibration, vectors).stream(turns, sampling, asked or None):
         if not isinstance(piece, Token):

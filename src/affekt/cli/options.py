@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from affekt.errors import BiasError
+from affekt.errors import BiasError, PromptError
 
-__all__ = ["Biases", "Dtype", "ModelName", "Vectors", "bias_of"]
+__all__ = ["Biases", "Dtype", "ModelName", "Vectors", "bias_of", "chat_of"]
 
 ModelName = Annotated[
     str,
@@ -48,3 +48,11 @@ def bias_of(pairs: Sequence[str] | None, raw: bool = False) -> dict[str, float |
             raise BiasError(f"--bias names {name!r} twice")
         bias[name] = {"dose": value} if raw else value
     return bias
+
+
+def chat_of(prompt: str, system: str | None) -> list[dict[str, str]]:
+    """A chat of what a user says, after a system message if there is one; PromptError for an empty prompt."""
+    if not prompt.strip():
+        raise PromptError("the prompt is empty; give at least one word")
+    turns = [{"role": "system", "content": system}] if system else []
+    return [*turns, {"role": "user", "content": prompt}]

@@ -86,5 +86,7 @@ def _of_chat(file: Path | None) -> list[list[dict[str, str]]]:
     if isinstance(chats, dict):
         chats = chats.get("messages", [])
     if not isinstance(chats, list):
-        raise typer.BadParameter(f"{file} holds no chat but {chats!r:.60}; give a list of messages, or several")
+        raise typer.BadParameter(
+            f"{file} holds no chat but {chats!r:.60}; give a list of messages, or several"
+        )
     return chats if chats and isinstance(chats[0], list) else [chats]

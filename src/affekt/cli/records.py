@@ -182,6 +182,8 @@ def _check(fields: Mapping[str, Any]) -> None:
     for key in ("prompt", "text"):
         if not isinstance(fields.get(key, ""), str):
             raise PromptError(f"{key}: expected a text, not {type(fields[key]).__name__}")
+        if key in fields and not fields[key].strip():
+            raise PromptError(f"{key}: it is empty; give at least one word")
     messages = fields.get("messages", [])
     if not isinstance(messages, list) or not all(isinstance(turn, dict) for turn in messages):
         raise PromptError("messages: expected a list of objects with role and content")
@@ -190,7 +192,9 @@ def _check(fields: Mapping[str, Any]) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, kind)):
             raise PromptError(f"{key}: expected a {'whole ' * (kind is int)}number, not {value!r}")
     if fields.get("n", 1) > MOST_REPLIES:
-        raise PromptError(f"n: {fields['n']} replies; at most {MOST_REPLIES:,} a record, more by more records")
+        raise PromptError(
+            f"n: {fields['n']} replies; at most {MOST_REPLIES:,} a record, more by more records"
+        )
     if not isinstance(fields.get("bias", {}), dict):
         raise PromptError(f"bias: expected an object of concepts, not {fields['bias']!r}")
     for key in ("read", "stop"):

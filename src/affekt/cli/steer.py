@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of
+from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of, chat_of
 from affekt.cli.session import open_session
 
 __all__ = ["steer"]
@@ -32,11 +32,9 @@ def steer(
     from affekt.engines import Request, Sampling, Token
     from affekt.steering import parse
 
-    asked = bias_of(bias, raw)
+    asked, turns = bias_of(bias, raw), chat_of(prompt, system)
     _, held, engine = open_session(model, vectors, dtype)
     parse(asked, held)
-    turns = [{"role": "system", "content": system}] if system else []
-    turns.append({"role": "user", "content": prompt})
     sampling = Sampling(max_tokens=max_tokens, temperature=temperature, top_p=top_p, seed=seed)
     runs = [("without bias", {}), (", ".join(bias or ()), asked)] if compare and asked else [("", asked)]
     for title, one in runs:

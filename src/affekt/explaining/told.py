@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from affekt.concepts.source import Source
 from affekt.engines.engine import Reply
 from affekt.errors import PromptError
-from affekt.models.prompt import Encoded, encode
+from affekt.models.prompt import Encoded, encode, require_text
 from affekt.steering.schedule import reply_role
 
 __all__ = ["Told", "tell", "told_by"]
@@ -85,6 +85,7 @@ def tell(tokenizer: PreTrainedTokenizerBase, source: Source, reply: str, context
     prompt = encode(tokenizer, source, generation_prompt=not isinstance(source, str), context=context)
     if not reply.strip():
         raise PromptError("the reply is empty; give at least one word")
+    require_text(reply)
     whole = _joined(tokenizer, prompt, reply)
     if context is not None and len(whole) > context:
         raise PromptError(f"prompt and reply have {len(whole):,} tokens, the model takes {context:,}")

@@ -14,7 +14,7 @@ from affekt.concepts.source import Source
 from affekt.errors import PromptError
 from affekt.models.rendering import Region, Rendered, Role, render
 
-__all__ = ["Encoded", "Role", "encode"]
+__all__ = ["Encoded", "Role", "encode", "require_text"]
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,32 @@ def encode(
         context: the longest sequence the model takes, in tokens.
 
     Raises:
-        PromptError: for an empty text or chat, an unknown role, a chat that the template refuses, or too many
-            tokens.
+        PromptError: for an empty text or chat, what is no Unicode, an unknown role, a chat that the template
+            refuses, or too many tokens.
     """
     if isinstance(source, str):
+        require_text(source)
         encoded = _encode_text(tokenizer, source)
     else:
-        encoded = _encode_chat(tokenizer, render(tokenizer, source, generation_prompt, tools))
+        rendered = render(tokenizer, source, generation_prompt, tools)
+        require_text(rendered.text)
+        encoded = _encode_chat(tokenizer, rendered)
     if context is not None and len(encoded) > context:
         raise PromptError(
             f"the prompt has {len(encoded):,} tokens, the model takes {context:,}; shorten it by "
             f"{len(encoded) - context:,}"
         )
     return encoded
+
+
+def require_text(text: str) -> None:
+    """Raises PromptError for half a surrogate pair, which JSON can spell and no tokenizer takes."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise PromptError(
+            f"the text holds half a surrogate pair at character {error.start:,}; take it out"
+        ) from error
 
 
 def _encode_text(tokenizer: PreTrainedTokenizerBase, text: str) -> Encoded:

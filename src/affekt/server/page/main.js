@@ -25,6 +25,7 @@ async function start() {
   const names = known.concepts.map(({ name }) => name);
   emotions = new Set(known.concepts.filter(({ kind }) => kind === "emotion").map(({ name }) => name));
   $("model").textContent = `${known.model} · ${emotions.size} emotions, read at layer ${known.read_layer}`;
+  $("model").title = $("model").textContent;
   $("concepts").replaceChildren(...names.map((name) => new Option(name)));
   if (!names.includes($("concept").value)) $("concept").value = names[0];
   dials.most = known.max_dial;

@@ -16,7 +16,7 @@ export class Tokens {
 
   add(token) {
     const span = document.createElement("span");
-    span.className = "token";
+    span.className = token.text.includes("\n") ? "token breaks" : "token";
     span.textContent = token.text;
     // One stop for the Tab key; the arrows walk from token to token.
     span.tabIndex = this.all.length ? -1 : 0;
