@@ -23,7 +23,7 @@ from affekt.engines.vllm.channel import Inbox, Outbox
 from affekt.engines.vllm.driver import Driver, Run
 from affekt.engines.vllm.origin import end_with, origin
 from affekt.engines.vllm.versions import check_version
-from affekt.engines.vllm.worker import refuse
+from affekt.engines.vllm.worker import belong, refuse
 from affekt.errors import ModelError, ReadingError, VectorsError
 from affekt.models import load
 from tests.engines.small import TEXT, vectors_for
@@ -107,6 +107,21 @@ def test_what_a_full_channel_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -
     seen = [header["rows"][0][1] for header, _ in inbox.receive(1.0)]
     assert seen == sorted(seen) and len(seen) < 200
     inbox.close()
+
+
+@pytest.mark.parametrize("change", [{"weights_sha256": "f" * 64}, {"d_model": 32}, {"n_layers": 9}])
+def test_a_worker_refuses_vectors_of_another_model_or_width(change: dict[str, Any], tmp_path: Path) -> None:
+    model = load(str(saved(tmp_path)), dtype="float32")
+    told = SimpleNamespace(model=str(tmp_path), hf_text_config=model.network.config)
+    belong(vectors_for(model), told)
+    other = dataclasses.replace(model, identity=dataclasses.replace(model.identity, **change))
+    with pytest.raises(VectorsError, match="these vectors were extracted from"):
+        belong(vectors_for(other), told)
+    siblings = "weights_sha256" in change
+    elsewhere = SimpleNamespace(model=str(tmp_path / "nowhere"), hf_text_config=model.network.config)
+    for permitted, config in ((True, told), (False, elsewhere)):
+        with contextlib.nullcontext() if siblings else pytest.raises(VectorsError, match="layers of"):
+            belong(vectors_for(other), config, permitted)
 
 
 @needs_vllm

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from affekt.engines.vllm.origin import end_with
@@ -10,12 +11,14 @@ from affekt.errors import ModelError
 
 if TYPE_CHECKING:
     from affekt.engines.vllm.instrument import Instrument
+    from affekt.vectors.conceptvectors import ConceptVectors
 
 __all__ = ["CONFIG", "Instrumented"]
 
 CONFIG = "affekt"
-"""The key in vLLM's `additional_config`: `{"affekt": {"vectors": FILE, "channel": ADDRESS}}`; with
-`"origin"`, a process that workers end with."""
+"""The key in vLLM's `additional_config`: `{"affekt": {"vectors": FILE, "channel": ADDRESS}}`. Two more may be
+there: `"sibling": true` allows vectors of another model of the same shape, and `"origin"` is a process that
+workers end with."""
 
 
 class Instrumented:
@@ -132,5 +135,30 @@ def _instrument(worker: Any) -> Instrument:
         Outbox(own["channel"]) if tells else None,
     )
     if own.get("vectors"):
-        instrument.use(ConceptVectors.load(own["vectors"]))
+        vectors = ConceptVectors.load(own["vectors"])
+        belong(vectors, config.model_config, bool(own.get("sibling")))
+        instrument.use(vectors)
     return instrument
+
+
+def belong(vectors: ConceptVectors, model: Any, sibling: bool = False) -> None:
+    """Refuses vectors of another model than the one that vLLM runs.
+
+    Args:
+        vectors: what was asked for.
+        model: vLLM's `ModelConfig`.
+        sibling: allow a model of the same shape with other weights.
+
+    Raises:
+        VectorsError: naming both models.
+    """
+    from affekt.engines.vllm.served import served
+
+    try:
+        identity = served(str(model.model)).identity
+    except ModelError:
+        # Files that only vLLM finds: the shape is all that can be compared.
+        text, own = model.hf_text_config, vectors.provenance.model
+        shape = {"n_layers": int(text.num_hidden_layers), "d_model": int(text.hidden_size)}
+        identity, sibling = replace(own, name=str(model.model), weights_sha256="unknown", **shape), True
+    vectors.require(identity, sibling)
