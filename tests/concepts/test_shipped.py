@@ -98,6 +98,16 @@ def test_deflection_has_all_ordered_pairs_of_15_emotions() -> None:
     assert all({turn.role for turn in scene.turns} == {"A", "B"} for scene in scenes)
 
 
+def test_passages_and_provocations() -> None:
+    passages, messages = shipped.natural(), shipped.anger()
+    assert len({one.source for one in passages}) == len(passages) == 32
+    assert all(len(one.text.split()) >= 40 for one in passages)
+    kinds = Counter(message.kind for message in messages)
+    assert kinds == {"injustice": 8, "attack": 9, "calm": 6, "neutral": 5, "positive": 5}
+    assert len({message.id for message in messages}) == 33
+    assert not any("angr" in m.text.lower() or "anger" in m.text.lower().split() for m in messages)
+
+
 def test_battery_and_activities_are_balanced() -> None:
     battery = shipped.battery()
     assert Counter(question.group for question in battery) == {

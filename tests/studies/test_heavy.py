@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from affekt.studies import STUDIES, causal, drift, positions, preferences
+from affekt.studies import STUDIES, causal, drift, foretold, positions, preferences
+from affekt.studies.places import END, STOP, WORDS
 from tests.studies.small import lab
 
 
@@ -30,17 +31,57 @@ def test_positions(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(tables["replies"]["prompt"]) == 12 and len(tables["emotions"]["emotion"]) == 171
     assert len(tables["correlations"]["what"]) == 4 and len(result.checks) == 6
     # A random network's stream carries the reply along any direction; a probe is not better than those.
-    assert result.checks[0].verdict != "reproduced" and result.checks[3].verdict == "not reproduced"
+    assert [check.verdict for check in result.checks if check.verdict == "reproduced"] == []
+
+
+def places(seed: int, end: float, stop: float) -> dict[str, np.ndarray]:
+    """Readings of 40 prompts along 30 directions, a share of the reply's in each place."""
+    rng = np.random.default_rng(seed)
+    said, first, last = rng.normal(size=(3, 40, 30))
+    return {
+        END: end * said + (1 - end) * last,
+        STOP: stop * said + (1 - stop) * first,
+        WORDS: stop * said + (1 - stop) * first,
+        "reply": said,
+    }
+
+
+def test_what_foretells_the_reply_must_do_so_beyond_random_directions() -> None:
+    def verdicts(z: dict[str, np.ndarray], random: dict[str, np.ndarray]) -> list[str]:
+        return [check.verdict for check in foretold.Read(z, random).checks()]
+
+    carries, plain = places(0, 0.7, 0.2), places(1, 0.0, 0.0)
+    assert verdicts(carries, plain)[0] == verdicts(carries, plain)[2] == "reproduced"
+    assert verdicts(carries, plain)[3] == "reproduced"
+    # What random directions do as well is no finding, however large.
+    assert verdicts(carries, places(1, 0.7, 0.2)) == ["partly", "not reproduced", *["not reproduced"] * 2]
+    assert verdicts(plain, places(2, 0.0, 0.0)) == ["not reproduced"] * 4
+
+
+def test_a_rise_is_held_against_random_mixtures() -> None:
+    names = [f"emotion {i}" for i in range(60)]
+    rng = np.random.default_rng(0)
+    z = {STOP: rng.normal(size=(48, 60)), END: rng.normal(size=(48, 60))}
+    assert foretold.rise(z, names, "emotion 7", 8).verdict == "not reproduced"
+    z[END][:8, 7] += 9
+    z[STOP][:8, 7] -= 9
+    assert foretold.rise(z, names, "emotion 7", 8).verdict == "reproduced"
+    z[END][0, 7] -= 30
+    assert foretold.rise(z, names, "emotion 7", 8).verdict == "partly"
+    # All readings rise together: every mixture with a mean does too, and the probe is nothing special.
+    shared = {STOP: z[STOP] * 0, END: rng.normal(size=(48, 1)) + 0.01 * rng.normal(size=(48, 60))}
+    shared[END][:8] += 3
+    assert foretold.rise(shared, names, "emotion 7", 8).verdict == "not reproduced"
 
 
 def test_pooled_r_is_of_cells_less_their_columns_means() -> None:
     rng = np.random.default_rng(0)
     one, offsets = rng.normal(size=(30, 20)), 50 * rng.normal(size=20)
-    assert positions.pooled(one, one + offsets) == pytest.approx(1)
+    assert foretold.pooled(one, one + offsets) == pytest.approx(1)
     other = rng.normal(size=(30, 20))
-    assert abs(positions.pooled(one + offsets, other + offsets)) < 0.15
-    assert positions.pooled(one + offsets, other + offsets, centred=False) > 0.9
-    assert positions.pooled(np.zeros((3, 2)), np.zeros((3, 2))) == 0
+    assert abs(foretold.pooled(one + offsets, other + offsets)) < 0.15
+    assert foretold.pooled(one + offsets, other + offsets, centred=False) > 0.9
+    assert foretold.pooled(np.zeros((3, 2)), np.zeros((3, 2))) == 0
 
 
 def test_drift(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,10 @@ def study(
     corpus: Annotated[
         Path | None, typer.Option(help="Texts for the study of passages: plain text or JSON Lines with text.")
     ] = None,
+    dialogues: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of `affekt corpus write two_emotions` or `deflection`; may be repeated."),
+    ] = None,
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the results; each model has one in it.")
     ] = Path("study"),
@@ -47,6 +51,7 @@ def study(
 
     Each study is kept when it is done; a stopped run goes on from there. `affekt report` makes the page.
     """
+    from affekt.concepts.dialogues import Dialogues
     from affekt.models.fingerprint import file_sha256
     from affekt.studies import Lab, run
     from affekt.studies.corpus import passages
@@ -59,6 +64,7 @@ def study(
     wanted = [part.strip() for part in only.split(",") if part.strip()] if only else []
     chosen(wanted)
     texts = passages(corpus) if corpus is not None else []
+    more = Dialogues.load(dialogues or ())
     opened, held, _ = open_session(model, vectors, dtype)
     name, scale = opened.identity.name, "full" if full else "quick"
     folder, started = out / name, time.monotonic()
@@ -67,7 +73,7 @@ def study(
     results, ran = [], []
     try:
         with progress_bar("in all") as progress:
-            lab = Lab(opened, held, "full" if full else "quick", progress)
+            lab = Lab(opened, held, "full" if full else "quick", progress, more)
             for result, kept in run(lab, folder, wanted, texts, fresh):
                 results.append(result)
                 ran += [] if kept else [result.study]

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from affekt.concepts.corpus import Corpus
+from affekt.concepts.dialogues import Chat, Deflection, Turn, TwoEmotions, scenes_in, two_emotions_in
 from affekt.concepts.jsonl import records
-from affekt.concepts.source import Message
 from affekt.errors import CorpusError, closest
 
 __all__ = [
@@ -20,15 +20,19 @@ __all__ = [
     "Deflection",
     "Implicit",
     "NumberFamily",
+    "Passage",
+    "Provocation",
     "Question",
     "RecipeChat",
     "SeverityPair",
     "Turn",
     "TwoEmotions",
     "activities",
+    "anger",
     "battery",
     "deflection",
     "implicit",
+    "natural",
     "neutral",
     "recipe",
     "severity",
@@ -39,9 +43,6 @@ __all__ = [
 ]
 
 _DATA = resources.files("affekt.concepts") / "data"
-
-Chat: TypeAlias = tuple[Message, ...]
-"""A whole conversation."""
 
 RECIPES = ("control", "flattering", "overcautious")
 """The ways in which the 150 messages of `recipe` are answered."""
@@ -93,46 +94,6 @@ class SeverityPair:
 
 
 @dataclass(frozen=True)
-class TwoEmotions:
-    """A dialogue in which each side shows an emotion of its own."""
-
-    topic: str
-    """What it is about."""
-    user: str
-    """The emotion of the person."""
-    assistant: str
-    """The emotion of the assistant."""
-    messages: Chat
-    """Six turns."""
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One line of a scene."""
-
-    speaker: str
-    """The name of who speaks."""
-    role: Literal["A", "B"]
-    """`A` is the one who hides what they feel."""
-    text: str
-    """What is said."""
-
-
-@dataclass(frozen=True)
-class Deflection:
-    """A scene in which A feels one emotion and shows another."""
-
-    felt: str
-    """What A feels."""
-    shown: str
-    """What A shows."""
-    preamble: str
-    """The situation, which says what A feels."""
-    turns: tuple[Turn, ...]
-    """What is said."""
-
-
-@dataclass(frozen=True)
 class Question:
     """A user message of the battery."""
 
@@ -146,6 +107,28 @@ class Question:
     """The message."""
     paraphrase: str
     """The same in other words."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The beginning of a book or document that has been in the public domain for long."""
+
+    source: str
+    """Who wrote it, what it is from, and when."""
+    text: str
+    """One or a few sentences."""
+
+
+@dataclass(frozen=True)
+class Provocation:
+    """A user message that may or may not give cause for anger."""
+
+    id: str
+    """Its name."""
+    kind: Literal["injustice", "attack", "calm", "neutral", "positive"]
+    """A wrong done to others, an attack on the assistant, or neither."""
+    text: str
+    """The message."""
 
 
 @dataclass(frozen=True)
@@ -211,25 +194,31 @@ def severity_pairs() -> tuple[SeverityPair, ...]:
 @cache
 def two_emotions() -> tuple[TwoEmotions, ...]:
     """171 dialogues; each word once on each side."""
-    return tuple(
-        TwoEmotions(row["topic"], row["user_emotion"], row["assistant_emotion"], tuple(row["messages"]))
-        for row in _rows("two_emotions")
-    )
+    return tuple(two_emotions_in(_DATA / "two_emotions.jsonl"))
 
 
 @cache
 def deflection() -> tuple[Deflection, ...]:
     """210 scenes: the ordered pairs of 15 emotions."""
-    return tuple(
-        Deflection(**(row | {"turns": tuple(Turn(**turn) for turn in row["turns"])}))
-        for row in _rows("deflection")
-    )
+    return tuple(scenes_in(_DATA / "deflection.jsonl"))
 
 
 @cache
 def battery() -> tuple[Question, ...]:
     """132 user messages: 48 challenging (6 kinds), 42 neutral, 42 ordinary."""
     return tuple(Question(**row) for row in _rows("battery"))
+
+
+@cache
+def natural() -> tuple[Passage, ...]:
+    """32 passages by as many hands, from 1611 to 1914."""
+    return tuple(Passage(**row) for row in _rows("natural"))
+
+
+@cache
+def anger() -> tuple[Provocation, ...]:
+    """33 user messages: 8 of injustice, 9 that attack the assistant, 6 calm, 5 neutral, 5 positive ones."""
+    return tuple(Provocation(**row) for row in _rows("anger"))
 
 
 @cache

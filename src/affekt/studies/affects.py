@@ -39,7 +39,7 @@ def affects(lab: Lab) -> tuple[Table, list[Check]]:
         places, ratings = lab.norms_of(axis)
         if len(places) < FEWEST_WORDS:
             checks.append(
-                unjudged(f"{axis} on a leading component", PAPER[axis], PUBLISHED[axis], "too few norms")
+                unjudged(f"{axis} on a leading component", PAPER[axis], PUBLISHED[axis], "too few norms", 9)
             )
             continue
         for variant in VARIANTS:
@@ -82,11 +82,12 @@ def _found(axis: str, at: int, p: float, figure: Figure) -> Check:
         f"PC{at + 1}, |r| {figure}, p = {p:.4f}",
         f"p under 0.05 against shuffles searched alike, and |r| of at least {LEAST[axis]:g}; partly: p alone",
         verdict,  # type: ignore[arg-type]
+        9,
     )
 
 
 def _read(axis: str, read: Figure) -> Check:
-    return by_size(f"{axis}, linear read-out, words held out", "–", "–", read, LEAST[axis], 0.2)
+    return by_size(f"{axis}, linear read-out, words held out", "–", "–", read, LEAST[axis], 0.2, 9)
 
 
 def _interval(scores: Float[np.ndarray, " words"], ratings: Float[np.ndarray, " words"], r: float) -> Figure:

@@ -4,13 +4,11 @@ writes freely?"""
 from __future__ import annotations
 
 import numpy as np
-from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Heatmap
 
 from affekt.quality.naming import DISPLAY, naming
 from affekt.quality.section import Section
-from affekt.reading.sheet import BLUE, RED
 from affekt.studies.freely import freely
+from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
 from affekt.studies.sections import figure_of, table_of
@@ -67,7 +65,7 @@ def causal(lab: Lab) -> Result:
         drawn.append(
             Drawn(
                 f"naming {who}",
-                _heat(matrix, words, prefix),
+                heat(matrix, words, words, f'word after "{prefix}"', "steered by", 1),
                 f'Change of each word\'s log-probability after "{prefix}", in nats, at a dose of {dose}. A '
                 "diagonal means that a vector raises its own word most. A column of one colour is a word "
                 "that "
@@ -104,20 +102,3 @@ def _checks(section: Section, who: str) -> list[Check]:
         )
         for column, against in ((5, "the other words"), (6, "random directions of the same norm"))
     ]
-
-
-def _heat(matrix: np.ndarray, words: list[str], prefix: str) -> Drawing:
-    chart = Drawing(
-        Heatmap(
-            z=np.round(matrix, 3),
-            x=words,
-            y=words,
-            zmid=0,
-            texttemplate="%{z:.1f}",
-            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
-        )
-    )
-    chart.update_layout(
-        xaxis_title=f'word after "{prefix}"', yaxis_title="steered by", height=480, yaxis_autorange="reversed"
-    )
-    return chart

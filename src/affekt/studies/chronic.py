@@ -4,20 +4,21 @@ and whether it means anything on texts without emotion."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 
-from affekt.concepts.shipped import implicit, neutral, stories
+from affekt.concepts.shipped import implicit, natural, neutral, stories
 from affekt.quality.bootstrap import mean, share
 from affekt.quality.figure import Figure
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Table, Verdict
 from affekt.studies.scenes import plainly
 
-__all__ = ["Fitted", "chronic", "decoded"]
+__all__ = ["Fitted", "Lasting", "chronic", "decoded"]
 
 FOLDS = 5
 PENALTY = 0.01
@@ -29,8 +30,11 @@ NEUTRAL = {"quick": 40, "full": 240}
 FORMS = ("dialogue", "monologue", "observer")
 """Forms of the shipped texts in which an emotion is expressed openly."""
 
+SHOWN = 3
+"""Passages shown for each emotion."""
+
 SURE = 0.8
-"""Share of its confidence that a classifier keeps on texts without emotion, from which it counts as
+"""Share of its confidence that a classifier keeps on texts in which nobody feels it, from which it counts as
 overfitted."""
 
 
@@ -64,15 +68,28 @@ def decoded(
     return hits, sure
 
 
+@dataclass(frozen=True)
+class Lasting:
+    """What the search found."""
+
+    tables: tuple[Table, ...]
+    """Accuracy and confidence by kind of text, and the surest passages of books."""
+    checks: tuple[Check, ...]
+    """Whether it is right, and whether it is overfitted."""
+    said: str
+    """The same in a sentence."""
+
+
 def chronic(
     lab: Lab,
     names: Sequence[str],
     scenes: Float[np.ndarray, "scenes d_model"],
     felt: Int[np.ndarray, " scenes"],
     shown: Sequence[str],
-) -> tuple[Table, list[Check], str]:
+) -> Lasting:
     """A classifier of the emotion over expressed and hidden texts; its accuracy on each condition held out;
-    and the sweep: how sure it is on texts without emotion, and how right on messages that imply one.
+    and the sweep: how sure it is on dialogues without emotion and on passages of books, and how right on
+    messages that imply one.
 
     Args:
         lab: model and vectors.
@@ -82,20 +99,27 @@ def chronic(
         shown: what is shown in each scene.
     """
     corpus = [t for t in stories() if t.concept in names and t.form in FORMS]
-    open_rows = plainly(lab, [t.body for t in corpus]).double().numpy()
-    open_labels = np.array([list(names).index(t.concept) for t in corpus])
-    rows = np.concatenate([scenes, open_rows])
-    labels = np.concatenate([felt, open_labels])
+    messages = [m for m in implicit() if m.concept in names]
+    calm, books = neutral()[: NEUTRAL[lab.scale]], natural()
+    read = plainly(
+        lab,
+        [
+            *(t.body for t in corpus),
+            *(m.text for m in messages),
+            *(list(c) for c in calm),
+            *(b.text for b in books),
+        ],
+    )
+    parts = np.cumsum([len(corpus), len(messages), len(calm)])
+    openly, told, plain, found = np.split(read.double().numpy(), parts)
+    rows = np.concatenate([scenes, openly])
+    labels = np.concatenate([felt, [list(names).index(t.concept) for t in corpus]])
     # A scene's fold is that of what it shows, an open text's that of its form.
     hits, sure = decoded(rows, labels, [*(f"shown {s}" for s in shown), *(f"form {t.form}" for t in corpus)])
     n = len(scenes)
     everything = Fitted(rows, labels)
-    calm = plainly(lab, [list(chat) for chat in neutral()[: NEUTRAL[lab.scale]]]).double().numpy()
-    messages = [m for m in implicit() if m.concept in names]
-    told = plainly(lab, [m.text for m in messages]).double().numpy()
-    natural = everything.chances(told)
-    right = (natural.argmax(axis=1) == [list(names).index(m.concept) for m in messages]).astype(float)
-    on_neutral = mean(everything.chances(calm).max(axis=1), "dialogues")
+    implied, on_plain, on_books = (everything.chances(some) for some in (told, plain, found))
+    right = (implied.argmax(axis=1) == [list(names).index(m.concept) for m in messages]).astype(float)
     figures: Mapping[str, Figure] = {
         "expressed, held out": share(hits[n:], "texts"),
         "hidden, held out": share(hits[:n], "scenes"),
@@ -104,10 +128,21 @@ def chronic(
     confidence = {
         "expressed, held out": mean(sure[n:], "texts"),
         "hidden, held out": mean(sure[:n], "scenes"),
-        "messages that imply an emotion": mean(natural.max(axis=1), "messages"),
-        "dialogues without emotion": on_neutral,
+        "messages that imply an emotion": mean(implied.max(axis=1), "messages"),
+        "dialogues without emotion": mean(on_plain.max(axis=1), "dialogues"),
+        "passages of books": mean(on_books.max(axis=1), "passages"),
     }
-    table = Table.of(
+    swept = mean(np.concatenate([on_plain, on_books]).max(axis=1), "texts")
+    checks, said = _judged(figures["hidden, held out"], confidence["hidden, held out"], swept, len(names))
+    return Lasting(
+        (_by_text(figures, confidence, 1 / len(names)), _surest(names, on_books, [b.text for b in books])),
+        checks,
+        said,
+    )
+
+
+def _by_text(figures: Mapping[str, Figure], confidence: Mapping[str, Figure], chance: float) -> Table:
+    return Table.of(
         "chronic",
         [
             {
@@ -115,40 +150,62 @@ def chronic(
                 "accuracy": figures[what].value if what in figures else None,
                 "low": figures[what].low if what in figures else None,
                 "high": figures[what].high if what in figures else None,
-                "chance": 1 / len(names),
-                "confidence": sure_of.value,
-                "n": sure_of.n,
+                "chance": chance,
+                "confidence": own.value,
+                "n": own.n,
             }
-            for what, sure_of in confidence.items()
+            for what, own in confidence.items()
         ],
     )
-    own = confidence["hidden, held out"].value
-    kept = on_neutral.value / own if own else float("nan")
-    overfit = kept >= SURE and figures["hidden, held out"].low > 1 / len(names)
-    checks = [
+
+
+def _surest(names: Sequence[str], chances: Float[np.ndarray, "texts labels"], texts: Sequence[str]) -> Table:
+    """For each emotion the passages on which the classifier is surest of it."""
+    return Table.of(
+        "sweep",
+        [
+            {
+                "emotion": name,
+                "place": place,
+                "probability": round(float(chances[at, column]), 5),
+                "passage": texts[at],
+            }
+            for column, name in enumerate(names)
+            for place, at in enumerate(np.argsort(-chances[:, column], kind="stable")[:SHOWN], 1)
+        ],
+    )
+
+
+def _judged(hidden: Figure, sure: Figure, swept: Figure, emotions: int) -> tuple[tuple[Check, ...], str]:
+    kept = swept.value / sure.value if sure.value else float("nan")
+    overfit = kept >= SURE and hidden.low > 1 / emotions
+    checks = (
         Check(
             "pooled classifier of the felt emotion: right on held-out hidden scenes",
             "0.760 (chance 0.067)",
             "–",
-            str(figures["hidden, held out"]),
-            f"lower end above twice chance ({2 / len(names):.2f}); partly: above chance",
-            _level(figures["hidden, held out"], 1 / len(names)),
+            str(hidden),
+            f"lower end above twice chance ({2 / emotions:.2f}); partly: above chance",
+            _level(hidden, 1 / emotions),
+            14,
         ),
         Check(
-            "the same classifier is as sure on texts without emotion (overfitted)",
+            "the same classifier is as sure on texts in which nobody feels it (overfitted)",
             "judged overfitted, a negative result",
             "–",
-            f"confidence {on_neutral} on neutral dialogues, {own:.2f} on held-out scenes",
+            f"confidence {swept} on neutral dialogues and passages of books, {sure.value:.2f} on held-out "
+            "scenes",
             f"right above chance on held-out scenes, and keeps at least {SURE:.0%} of its confidence",
             "reproduced" if overfit else "not reproduced",
+            14,
         ),
-    ]
+    )
     said = (
-        f"A classifier over expressed and hidden texts is right on {figures['hidden, held out']} of hidden "
-        f"scenes held out, and on texts without emotion it keeps {kept:.0%} of its confidence"
+        f"A classifier over expressed and hidden texts is right on {hidden} of hidden scenes held out, and "
+        f"on neutral dialogues and passages of books it keeps {kept:.0%} of its confidence"
         + (": it is overfitted." if overfit else ".")
     )
-    return table, checks, said
+    return checks, said
 
 
 def _level(figure: Figure, chance: float) -> Verdict:

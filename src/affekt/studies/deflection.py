@@ -12,18 +12,19 @@ from plotly.graph_objects import Bar
 from plotly.graph_objects import Figure as Drawing
 from torch import Tensor
 
-from affekt.concepts.shipped import Deflection, stories
-from affekt.concepts.shipped import deflection as scenes
+from affekt.concepts.dialogues import Deflection
+from affekt.concepts.shipped import stories
 from affekt.concepts.text import plain
 from affekt.quality.bootstrap import gain, mean, share
 from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY
 from affekt.steering.control import random_directions
 from affekt.studies.agreement import Words, own_above_others
+from affekt.studies.anger import anger, angers
 from affekt.studies.chronic import chronic, decoded
 from affekt.studies.denoise import denoised
 from affekt.studies.lab import Lab
-from affekt.studies.result import Check, Drawn, Result, Table, by_sign
+from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
 from affekt.studies.scenes import hidden, said, whole
 from affekt.studies.wordy import rows_of_words
 from affekt.vectors.directions import unit
@@ -33,15 +34,22 @@ __all__ = ["deflection", "outside"]
 Hits: TypeAlias = dict[tuple[str, str], np.ndarray]
 """Side and place -> whether each scene was named right."""
 
+ANGRY = "angry"
+"""Read on messages that provoke."""
+
+LITTLE = 0.3
+"""Mean cosine under which vectors have little of others."""
+
 SPACE = 0.99
 """Share of the story vectors' variance that counts as their space (paper 6.4)."""
 
 
 def deflection(lab: Lab) -> Result:
-    """Vectors of the felt and of the shown emotion from the hider's own turns in 210 scenes; how much of them
-    lies outside the story vectors; whether the felt emotion is read; and the search for a lasting state."""
-    found = [s for s in scenes() if s.felt in lab.names and s.shown in lab.names]
-    names = sorted({scene.felt for scene in found})
+    """Vectors of the felt and of the shown emotion from the hider's own turns in scenes (210 are shipped);
+    how much of them lies outside the story vectors; whether the felt emotion is read; anger that is not shown
+    on messages that provoke it; and the search for a lasting state."""
+    names = sorted({scene.felt for scene in lab.scenes} & {scene.shown for scene in lab.scenes})
+    found = [scene for scene in lab.scenes if scene.felt in names and scene.shown in names]
     felt, shown = (np.array([names.index(getattr(s, side)) for s in found]) for side in ("felt", "shown"))
     rows = {"situation told": hidden(lab, found, True), "turns alone": hidden(lab, found, False)}
     vectors = {
@@ -52,21 +60,27 @@ def deflection(lab: Lab) -> Result:
     random = outside(random_directions(200, lab.model.identity.d_model, 0), lab.units())
     left = {side: outside(v, lab.units()) for side, v in vectors.items()}
     own = {side: own_above_others((v @ story.T).double().numpy()) for side, v in vectors.items()}
+    cosine = mean((vectors["felt"] * story).sum(-1).double().numpy(), "emotions")
     words = _words(found, names, felt)
+    provoked = _provoked(lab, names, story, vectors["felt"])
     reads, control = _reads(rows, found, felt, shown)
     chance = 1 / len(names)
-    table, chronic_checks, lasting = chronic(
-        lab, names, rows["turns alone"].double().numpy(), felt, [s.shown for s in found]
-    )
+    lasting = chronic(lab, names, rows["turns alone"].double().numpy(), felt, [s.shown for s in found])
     of_felt = reads["felt", "turns alone"]
+    told = gain(of_felt, control["felt", "turns alone"], "scenes")
     return Result(
         "deflection",
         "Is an emotion read that is felt and not shown, and does it last?",
         f"From the hider's turns alone the felt emotion is named in {share(of_felt, 'scenes')} of scenes "
         f"(words "
         f"alone {control['felt', 'turns alone'].mean():.2f}), the shown one in "
-        f"{share(reads['shown', 'turns alone'], 'scenes')}; chance is {chance:.2f}. {lasting}",
-        (_decoding(reads, control, chance), _table(names, vectors, story, left), table),
+        f"{share(reads['shown', 'turns alone'], 'scenes')}; chance is {chance:.2f}. {lasting.said}",
+        (
+            _decoding(reads, control, chance),
+            _table(names, vectors, story, left),
+            *lasting.tables,
+            *(part for part in provoked if isinstance(part, Table)),
+        ),
         (
             Drawn(
                 "outside",
@@ -77,15 +91,11 @@ def deflection(lab: Lab) -> Result:
                 "dotted "
                 "line says no more than that the vector is not a story vector.",
             ),
+            *(part for part in provoked if isinstance(part, Drawn)),
         ),
         (
             _apart(mean(left["felt"], "emotions"), mean(random, "directions")),
-            by_sign(
-                "felt-not-shown vectors lie along story vectors of the felt emotion, beyond the words",
-                "cosines very low",
-                "0.24",
-                gain(own["felt"], words, "emotions"),
-            ),
+            _little(cosine, gain(own["felt"], words, "emotions"), told),
             *(
                 by_sign(
                     f"the {side} emotion is read in the hider's turns ({place}), beyond the words",
@@ -99,20 +109,21 @@ def deflection(lab: Lab) -> Result:
                     ("felt", "situation told", "0.76, hidden condition"),
                 )
             ),
-            *chronic_checks,
+            *(part for part in provoked if isinstance(part, Check)),
+            *lasting.checks,
         ),
         (
-            f"{len(found)} scenes of {len(names)} emotions, {len(found) // len(names)} for each felt and "
-            f"each "
-            "shown one, by one hand. Vectors: mean over the hider's own turns, the situation in the context "
-            "and "
-            "not averaged, less the mean over emotions, neutral components removed.",
+            f"{len(found)} scenes of {len(names)} emotions, about {len(found) // len(names)} for each felt "
+            "and each shown one; the shipped ones are by one hand. Vectors: mean over the hider's own turns, "
+            "the situation in the context and not averaged, less the mean over emotions, neutral components "
+            "removed.",
             "Decoding: logistic regression in 5 folds; no fold shares the other emotion with those it is "
-            "fitted "
-            "on, so that the shown emotion cannot stand in for the felt one. Control: the same on the words "
-            "(TF-IDF) that the model has read.",
+            "fitted on, so that the shown emotion cannot stand in for the felt one. Control: the same on the "
+            "words (TF-IDF) that the model has read.",
             "Of the paper's five conditions two are shipped (expressed, hidden). The sweep is over dialogues "
-            "without emotion and messages that imply one.",
+            "without emotion, passages of books and documents, and messages that imply an emotion.",
+            "Anger: 33 messages, replies of the model's own; of the vectors of what is felt and not shown, "
+            "anger's own, and the same outside the space of the stories.",
         ),
     )
 
@@ -122,12 +133,29 @@ def outside(
 ) -> Float[np.ndarray, " rows"]:
     """Share of each unit vector's length outside the components that hold `SPACE` of the story vectors'
     variance."""
+    lengths: Float[np.ndarray, " rows"] = _rest(vectors, story).norm(dim=-1).numpy()
+    return lengths
+
+
+def _rest(
+    vectors: Float[Tensor, "rows d_model"], story: Float[Tensor, "stories d_model"]
+) -> Float[Tensor, "rows d_model"]:
+    """What is left of vectors outside the space of the stories."""
     _, size, basis = torch.linalg.svd(story.double(), full_matrices=False)
     part = (size**2).cumsum(0) / (size**2).sum()
     kept = basis[: int((part < SPACE).sum()) + 1]
-    rest = vectors.double() - vectors.double() @ kept.T @ kept
-    lengths: Float[np.ndarray, " rows"] = rest.norm(dim=-1).numpy()
-    return lengths
+    return vectors.double() - vectors.double() @ kept.T @ kept
+
+
+def _provoked(
+    lab: Lab, names: Sequence[str], story: Tensor, hidden: Tensor
+) -> tuple[Table, Drawn, Check] | tuple[Check]:
+    if ANGRY not in names:
+        return (
+            unjudged("anger not shown is read in replies to attacks", "yes", "–", f"no `{ANGRY}` scenes"),
+        )
+    at = names.index(ANGRY)
+    return anger(lab, angers(story[at], hidden, at, _rest(hidden, lab.units()).float()))
 
 
 def _vectors(
@@ -208,7 +236,20 @@ def _apart(left: Figure, random: Figure) -> Check:
     here = f"{left}; random directions {random.value:.2f}"
     verdict = "not reproduced" if left.low < 0.5 else "reproduced" if left.high < random.low else "partly"
     what = f"length of felt-not-shown vectors left outside {SPACE:.0%} of story space"
-    return Check(what, "≈ 80 %", "96 %", here, rule, verdict)  # type: ignore[arg-type]
+    return Check(what, "≈ 80 %", "96 %", here, rule, verdict, 17)  # type: ignore[arg-type]
+
+
+def _little(cosine: Figure, along: Figure, told: Figure) -> Check:
+    """Any noise is far from the story vectors; so the felt emotion must be read where these are made."""
+    little = cosine.high < LITTLE
+    return Check(
+        "felt-not-shown vectors have little of the story vector of the same emotion",
+        "cosines very low (figure 61)",
+        "0.24",
+        f"mean cosine {cosine}; nearer to its own story vector than words are by {along}",
+        f"upper end under {LITTLE:g}, and the felt emotion is read in the hider's turns beyond the words",
+        "reproduced" if little and told.low > 0 else "not reproduced",
+    )
 
 
 def _bars(names: Sequence[str], left: Float[np.ndarray, " emotions"], random: float) -> Drawing:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Heatmap, Scatter
+from plotly.graph_objects import Scatter
 
 from affekt.quality.affect import components
 from affekt.reading.sheet import BLUE, GREY, RED
 from affekt.studies.affects import affects
 from affekt.studies.ceilings import ceilings
 from affekt.studies.clusters import K, clusters, neighbourhood, order
+from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.likeness import layers_alike, variants_alike
 from affekt.studies.result import Check, Drawn, Result, Table
@@ -144,18 +145,8 @@ def _heat(
     cosines: Float[np.ndarray, "emotions emotions"], names: list[str], leaves: Int[np.ndarray, " emotions"]
 ) -> Drawing:
     chosen = [names[i] for i in leaves]
-    chart = Drawing(
-        Heatmap(
-            z=np.round(cosines[np.ix_(leaves, leaves)], 3),
-            x=chosen,
-            y=chosen,
-            zmid=0,
-            zmin=-0.8,
-            zmax=0.8,
-            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
-        )
-    )
-    chart.update_layout(height=820, xaxis_showticklabels=False, yaxis_tickfont_size=7, yaxis_dtick=3)
+    chart = heat(cosines[np.ix_(leaves, leaves)], chosen, chosen, height=820, zmin=-0.8, zmax=0.8)
+    chart.update_layout(xaxis_showticklabels=False, yaxis_tickfont_size=7, yaxis_dtick=3)
     return chart
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Heatmap
 
 from affekt.concepts.shipped import implicit as messages
 from affekt.quality import implicit
@@ -13,7 +11,7 @@ from affekt.quality.bootstrap import count
 from affekt.quality.cells import trainings
 from affekt.quality.naming import DISPLAY
 from affekt.quality.places import z_at
-from affekt.reading.sheet import BLUE, RED
+from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, by_size, unjudged
 from affekt.studies.sections import figure_of, table_of
@@ -55,7 +53,7 @@ def implied(lab: Lab) -> Result:
         (
             Drawn(
                 "matrix",
-                _heat(z, shown),
+                heat(z, shown, shown, "probe", "implied by the message", 1),
                 "z at the prompt's end of each display emotion's probe (column) on the message that implies "
                 "an "
                 "emotion (row). A diagonal shows that the probe fits the message, and not that the model "
@@ -96,20 +94,3 @@ def _matrix(lab: Lab, shown: list[str]) -> Float[np.ndarray, "messages probes"]:
         lab.engine(), lab.vectors, [texts[name] for name in shown], shown
     )["prompt_end"]
     return z
-
-
-def _heat(z: Float[np.ndarray, "messages probes"], shown: list[str]) -> Drawing:
-    chart = Drawing(
-        Heatmap(
-            z=np.round(z, 2),
-            x=shown,
-            y=shown,
-            zmid=0,
-            texttemplate="%{z:.1f}",
-            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
-        )
-    )
-    chart.update_layout(
-        xaxis_title="probe", yaxis_title="implied by the message", height=480, yaxis_autorange="reversed"
-    )
-    return chart

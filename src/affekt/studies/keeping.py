@@ -15,7 +15,7 @@ from affekt.studies.result import Check, Drawn, Result, Table
 
 __all__ = ["FORMAT", "format_of", "key_of", "load_result", "save_result"]
 
-FORMAT = "affekt.study/1"
+FORMAT = "affekt.study/2"
 
 
 def key_of(facts: dict[str, Any]) -> str:

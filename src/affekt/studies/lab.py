@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from affekt.concepts.dialogues import Deflection, Dialogues, TwoEmotions
+from affekt.concepts.shipped import deflection, two_emotions
 from affekt.engines import TransformersEngine
 from affekt.models.model import Model
 from affekt.vectors import ConceptVectors
@@ -35,6 +37,8 @@ class Lab:
     """`quick` takes fewer prompts and resamples; `full` takes all."""
     progress: Progress | None = None
     """Told how far a study is."""
+    more: Dialogues = field(default_factory=Dialogues)
+    """Dialogues of the user's own, read beside the shipped ones."""
 
     @property
     def quick(self) -> bool:
@@ -59,6 +63,18 @@ class Lab:
     def names(self) -> list[str]:
         """The emotions' words."""
         return [self.vectors.names[i] for i in self.emotions]
+
+    @property
+    def dialogues(self) -> list[TwoEmotions]:
+        """Dialogues of two emotions whose emotions have vectors, the shipped ones first."""
+        every, names = (*two_emotions(), *self.more.two_emotions), set(self.names)
+        return [d for d in every if d.user in names and d.assistant in names]
+
+    @property
+    def scenes(self) -> list[Deflection]:
+        """Scenes of an emotion behind another, both of which have vectors, the shipped ones first."""
+        every, names = (*deflection(), *self.more.scenes), set(self.names)
+        return [s for s in every if s.felt in names and s.shown in names]
 
     def units(self, layer: int | None = None) -> Float[Tensor, "emotions d_model"]:
         """Unit vectors of the emotions, neutral components removed, at a layer (default: the read layer)."""

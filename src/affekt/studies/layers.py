@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Heatmap, Scatter
+from plotly.graph_objects import Scatter
 
 from affekt.quality.bootstrap import mean
-from affekt.reading.sheet import BLUE, RED
+from affekt.reading.sheet import BLUE
 from affekt.studies.bank import bank
 from affekt.studies.changes import Change, binding, carried, dosed, negation
+from affekt.studies.heat import cells
 from affekt.studies.lab import Lab
 from affekt.studies.minimal import NEGATED
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
@@ -227,14 +228,7 @@ def _lines(rows: Sequence[Mapping[str, object]]) -> Drawing:
 def _map(change: Change) -> Drawing:
     assert change.map is not None
     values, tokens = change.map
-    chart = Drawing(
-        Heatmap(
-            z=np.round(values, 3),
-            x=[f"{i}" for i in range(len(tokens))],
-            zmid=0,
-            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
-        )
-    )
+    chart = Drawing(cells(values, [f"{i}" for i in range(len(tokens))]))
     chart.update_layout(yaxis_title="layer", height=420)
     chart.update_xaxes(tickvals=list(range(len(tokens))), ticktext=tokens, tickangle=60, tickfont_size=9)
     return chart

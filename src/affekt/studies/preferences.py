@@ -96,6 +96,7 @@ def preferences(lab: Lab) -> Result:
             "0.40, 0.30; 0.00",
             link,
             least=0.5,
+            row=6,
         )
     )
     checks.append(_by_valence(lab, r))
@@ -185,6 +186,7 @@ def _moves(effects: Mapping[str, Figure], farthest: float) -> list[Check]:
             effects[name],
             sign,
             least=round(farthest),
+            row=5,
         )
         for name, sign, paper in (("blissful", 1, "+212"), ("hostile", -1, "−303"))
         if name in effects
@@ -211,6 +213,7 @@ def _foretells(
         figure,
         sign,
         least=round(max(0.3, reach), 2),
+        row=4,
     )
 
 
@@ -221,7 +224,7 @@ def _by_valence(lab: Lab, r: Float[np.ndarray, " emotions"]) -> Check:
         lambda drawn: float(_correlations(own[drawn, None], ratings[drawn])[0]), len(places), "words"
     )
     what = "probes' correlation with Elo against human valence"
-    return by_sign(what, "0.76 (a judge's valence)", "0.41", figure, least=0.3)
+    return by_sign(what, "0.76 (a judge's valence)", "0.41", figure, least=0.3, row=7)
 
 
 def _link(rows: Sequence[Mapping[str, object]], kind: str | None, key: str) -> Figure:

@@ -55,7 +55,7 @@ def regulation(
         main, control = found["vectors, clipped at 0"], found["words alone, clipped at 0"]
         if axis == "arousal":
             what = "high arousal of the other lies near low arousal of one's own"
-            row = by_sign(what, "r = −0.47", "–", main, -1, least=0.2)
+            row = by_sign(what, "r = −0.47", "–", main, -1, least=0.2, row=16)
             checks.append(replace(row, here=f"{main}; words alone {control}"))
         else:
             checks.append(
@@ -66,6 +66,7 @@ def regulation(
                     f"{main}; words alone {control}",
                     "not judged: that nothing is there is found in a random network as well",
                     "not measured",
+                    16,
                 )
             )
     return Table.of("regulation", rows), checks

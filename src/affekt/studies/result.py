@@ -60,6 +60,8 @@ class Check:
     """The rule that judges it, stated before the run."""
     verdict: Verdict
     """What the rule says."""
+    row: int = 0
+    """Number of the paper's headline number that it answers; 0 for a finding that is not among them."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,13 @@ class Result:
 
 
 def by_sign(
-    what: str, paper: str, published: str, figure: Figure, sign: int = 1, least: float | int = 0.0
+    what: str,
+    paper: str,
+    published: str,
+    figure: Figure,
+    sign: int = 1,
+    least: float | int = 0.0,
+    row: int = 0,
 ) -> Check:
     """Reproduced: at least `least` on the paper's side, with an interval off 0; partly: on that side with an
     interval off 0; else not."""
@@ -93,20 +101,22 @@ def by_sign(
     side = "above" if sign > 0 else "below"
     rule = f"95 % interval {side} 0" + (f" and at least {least:g} in size" if least else "")
     if value != value:
-        return Check(what, paper, published, "not defined", rule, "not measured")
+        return Check(what, paper, published, "not defined", rule, "not measured", row)
     clear = near > 0
     verdict: Verdict = (
         "reproduced" if clear and value >= least else "partly" if clear and least else "not reproduced"
     )
-    return Check(what, paper, published, str(figure), rule, verdict)
+    return Check(what, paper, published, str(figure), rule, verdict, row)
 
 
-def by_size(what: str, paper: str, published: str, figure: Figure, least: float, some: float) -> Check:
+def by_size(
+    what: str, paper: str, published: str, figure: Figure, least: float, some: float, row: int = 0
+) -> Check:
     """Reproduced: the interval's lower end is at least `some` and the value at least `least`; partly: the
     value is at least `some`; else not."""
     rule = f"at least {least:g}, with a lower end of at least {some:g}; partly: at least {some:g}"
     if figure.value != figure.value:
-        return Check(what, paper, published, "not defined", rule, "not measured")
+        return Check(what, paper, published, "not defined", rule, "not measured", row)
     low = figure.low if figure.low == figure.low else figure.value
     verdict: Verdict = (
         "reproduced"
@@ -115,9 +125,9 @@ def by_size(what: str, paper: str, published: str, figure: Figure, least: float,
         if figure.value >= some
         else "not reproduced"
     )
-    return Check(what, paper, published, str(figure), rule, verdict)
+    return Check(what, paper, published, str(figure), rule, verdict, row)
 
 
-def unjudged(what: str, paper: str, published: str, why: str) -> Check:
+def unjudged(what: str, paper: str, published: str, why: str, row: int = 0) -> Check:
     """A row that makes no sense for this model, or could not be measured."""
-    return Check(what, paper, published, why, "–", "not measured")
+    return Check(what, paper, published, why, "–", "not measured", row)

@@ -42,6 +42,9 @@ STUDIES: Mapping[str, Callable[[Lab], Result]] = {
 }
 """Every study by its key."""
 
+DIALOGUES = ("speakers", "deflection")
+"""Studies that read dialogues of the user's own beside the shipped ones."""
+
 
 def chosen(only: Sequence[str]) -> list[str]:
     """The studies wanted, in order; all where none is named.
@@ -84,6 +87,7 @@ def run(
                 "dtype": lab.model.identity.dtype,
                 "vectors": {"corpus": dict(provenance.corpus), "recipe": str(provenance.recipe)},
                 "texts": list(texts) if name == "corpus" else [],
+                "dialogues": lab.more.digest if name in DIALOGUES else "",
                 "version": __version__,
             }
         )

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affekt.concepts.shipped import Deflection
+from affekt.concepts.dialogues import Deflection
 from affekt.concepts.source import Source
 from affekt.models.prompt import Encoded
 from affekt.studies.lab import Lab

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Heatmap
 from torch import Tensor
 
-from affekt.concepts.shipped import TwoEmotions, two_emotions
+from affekt.concepts.dialogues import TwoEmotions
 from affekt.concepts.shipped import stories as shipped_stories
 from affekt.concepts.text import plain
+from affekt.models.prompt import Encoded, encode
 from affekt.quality.bootstrap import gain, mean
 from affekt.quality.figure import Figure
-from affekt.reading.sheet import BLUE, RED
 from affekt.studies.agreement import Words, alike, own_above_others
+from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.regulation import regulation
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
@@ -40,10 +40,12 @@ PRESENT_A, PRESENT_U, OTHER_A, OTHER_U = KINDS
 
 
 def speakers(lab: Lab) -> Result:
-    """Vectors of the speaker's own and of the other's emotion, from 171 dialogues of two emotions; each word
-    is shown once by each side, so a vector rests on one dialogue."""
-    dialogues = [d for d in two_emotions() if d.user in lab.names and d.assistant in lab.names]
-    names = [n for n in lab.names if n in {d.user for d in dialogues} & {d.assistant for d in dialogues}]
+    """Vectors of the speaker's own and of the other's emotion, from dialogues of two emotions; in the 171
+    shipped ones each word is shown once by each side."""
+    dialogues = lab.dialogues
+    sides = {role: Counter(getattr(d, role) for d in dialogues) for role in ("user", "assistant")}
+    names = [n for n in lab.names if all(n in side for side in sides.values())]
+    fewest = min((side[n] for side in sides.values() for n in names), default=0)
     vectors = _vectors(lab, dialogues, names)
     words = Words(_texts(dialogues, names))
     cosines = {(a, b): (vectors[a] @ vectors[b].T).double().numpy() for a in vectors for b in vectors}
@@ -69,6 +71,7 @@ def speakers(lab: Lab) -> Result:
     evoked, regulated = regulation(lab, names, cosines[OTHER_A, PRESENT_A], said[OTHER_A, PRESENT_A])
     same, crossed = (mean(model[pair], "emotions") for pair in ((PRESENT_A, PRESENT_U), (PRESENT_A, OTHER_A)))
     spoken = mean(plainly[PRESENT_A, PRESENT_U], "emotions")
+    shares = np.array([[model[a, b].mean() for b in vectors] for a in vectors])
     return Result(
         "speakers",
         "Whose emotion is it?",
@@ -79,17 +82,18 @@ def speakers(lab: Lab) -> Result:
         (
             Drawn(
                 "kinds",
-                _heat(list(vectors), model),
+                heat(shares, list(vectors), list(vectors), digits=2, height=420, zmid=0.5, zmin=0, zmax=1),
                 "Share of other emotions that are farther from an emotion than itself in another kind of "
-                "vectors; 0.5 is chance. One dialogue a word: a figure near 0.5 may be noise of the vectors, "
+                "vectors; 0.5 is chance. Of few dialogues: a figure near 0.5 may be noise of the vectors, "
                 "and one above it may be the words that dialogues of one emotion share (table, beside it).",
             ),
         ),
         (*checks, *regulated),
         (
-            f"{len(dialogues)} dialogues, {len(names)} emotions, one dialogue for each word and side, all on "
-            f"different topics; vectors at layer {lab.vectors.read_layer}, means over a role's turns less "
-            "the mean over emotions. More dialogues (`affekt corpus write`) would make them less noisy.",
+            f"{len(dialogues)} dialogues, {len(names)} emotions, at least {fewest} for each word and side; "
+            f"vectors at layer {lab.vectors.read_layer}, means over a role's turns less the mean over "
+            "emotions. More dialogues (`affekt corpus write two_emotions`, then --dialogues) would make them "
+            "less noisy.",
             "Control: the same comparison by the words alone (TF-IDF of words, pairs of words, characters). "
             "A random network agrees no better than the words do, so only what goes beyond them counts.",
         ),
@@ -97,13 +101,12 @@ def speakers(lab: Lab) -> Result:
 
 
 def _vectors(lab: Lab, dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, Tensor]:
-    layer = lab.vectors.read_layer
-    rows = {role: _residuals(lab, dialogues, role, layer) for role in ("assistant", "user")}
+    rows = _residuals(lab, dialogues)
     kinds = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
     for kind, (whose, where) in KINDS.items():
-        own = {getattr(d, whose): i for i, d in enumerate(dialogues)}
-        chosen = rows[where][[own[name] for name in names]]
-        kinds[kind] = unit(chosen - chosen.mean(dim=0))
+        own = [[i for i, d in enumerate(dialogues) if getattr(d, whose) == name] for name in names]
+        centres = torch.stack([rows[where][some].mean(dim=0) for some in own])
+        kinds[kind] = unit(centres - centres.mean(dim=0))
     return kinds
 
 
@@ -115,21 +118,34 @@ def _texts(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, 
             told[text.concept].append(plain(text.body))
     texts = {STORIES: [" ".join(told[name]) for name in names]}
     for kind, (whose, where) in KINDS.items():
-        own = {getattr(d, whose): d for d in dialogues}
         texts[kind] = [
-            " ".join(str(m["content"]) for m in own[name].messages if m["role"] == where) for name in names
+            " ".join(
+                str(m["content"])
+                for d in dialogues
+                if getattr(d, whose) == name
+                for m in d.messages
+                if m["role"] == where
+            )
+            for name in names
         ]
     return texts
 
 
-def _residuals(
-    lab: Lab, dialogues: Sequence[TwoEmotions], role: str, layer: int
-) -> Float[Tensor, "dialogues d_model"]:
-    out = torch.zeros(len(dialogues), lab.model.identity.d_model)
-    chats = [d.messages for d in dialogues]
-    for done, one in enumerate(lab.engine().collect(chats, [layer], role_tokens(role)), 1):
-        out[one.index] = one.values[0, 0]
-        lab.told(f"speakers, {role}", done, len(chats))
+def _residuals(lab: Lab, dialogues: Sequence[TwoEmotions]) -> dict[str, Float[Tensor, "dialogues d_model"]]:
+    """The mean residual over each side's turns, both from one pass."""
+    user, assistant = role_tokens("user"), role_tokens("assistant")
+    encoded = [encode(lab.model.tokenizer, dialogue.messages) for dialogue in dialogues]
+    counts = [len(user(one)) for one in encoded]
+    out = {side: torch.zeros(len(dialogues), lab.model.identity.d_model) for side in ("user", "assistant")}
+
+    def pick(one: Encoded) -> list[int]:
+        return [*user(one), *assistant(one)]
+
+    for done, one in enumerate(lab.engine().collect(encoded, [lab.vectors.read_layer], pick, mean=False), 1):
+        first = counts[one.index]
+        out["user"][one.index] = one.values[0, :first].mean(dim=0)
+        out["assistant"][one.index] = one.values[0, first:].mean(dim=0)
+        lab.told("speakers", done, len(dialogues))
     return out
 
 
@@ -180,29 +196,13 @@ def _checks(model: dict[tuple[str, str], np.ndarray], said: dict[tuple[str, str]
             "R² 0.66",
             "–",
             beyond(STORIES, PRESENT_A),
+            row=15,
         ),
         by_sign(
             "story vectors are nearer to the present than to the other speaker's, beyond the words",
             "yes",
             "–",
             apart((STORIES, PRESENT_A), (STORIES, OTHER_A)),
+            row=15,
         ),
     ]
-
-
-def _heat(labels: list[str], model: dict[tuple[str, str], np.ndarray]) -> Drawing:
-    shares = np.array([[model[a, b].mean() for b in labels] for a in labels])
-    chart = Drawing(
-        Heatmap(
-            z=np.round(shares, 3),
-            x=labels,
-            y=labels,
-            zmid=0.5,
-            zmin=0,
-            zmax=1,
-            texttemplate="%{z:.2f}",
-            colorscale=[[0, BLUE], [0.5, "rgba(138,136,128,.15)"], [1, RED]],
-        )
-    )
-    chart.update_layout(height=420)
-    return chart

@@ -1,13 +1,17 @@
-"""The paper's headline numbers as rows, and which of a study's checks belongs to which row."""
+"""The paper's headline numbers as rows, and the checks of a study that answer each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from affekt.studies.result import Check, Result
 
-__all__ = ["ROWS", "Row", "Sorted", "sorted_checks"]
+__all__ = ["ROWS", "Finding", "Row", "Sorted", "sorted_checks"]
+
+Finding: TypeAlias = tuple[str, str]
+"""A study and the name of one of its checks."""
 
 
 @dataclass(frozen=True)
@@ -15,15 +19,13 @@ class Row:
     """One row of the paper's headline numbers."""
 
     number: int
-    """Its place."""
+    """Its place, by which a check says that it answers it."""
     what: str
     """The quantity."""
     paper: str
     """The paper's value, on a closed model."""
     study: str = ""
     """The study that measures it; empty where none does."""
-    words: tuple[str, ...] = ()
-    """A check of that study belongs here if its name holds one of these."""
     elsewhere: str = ""
     """Where it is measured otherwise, or why it is not."""
     fact: str = ""
@@ -33,76 +35,38 @@ class Row:
 _JUDGE = "needs an outside judge of valence; the human norms of 45 words take its place here"
 _EVAL = "not part of a study: tasks with an agent in a sandbox, see affekt eval"
 _AUDIT = "a comparison of two models: affekt compare BASE TUNED"
+_CHOICE = "a choice, not a finding"
 
 ROWS = (
-    Row(
-        1,
-        "emotions, topics, stories",
-        "171, 100, 205,200",
-        elsewhere="a choice, not a finding",
-        fact="concepts",
-    ),
+    Row(1, "emotions, topics, stories", "171, 100, 205,200", elsewhere=_CHOICE, fact="concepts"),
     Row(
         2,
         "first token averaged; neutral variance removed",
         "50th; 50 %",
-        elsewhere="a choice, not a finding",
+        elsewhere=_CHOICE,
         fact="averaged from; neutral variance removed",
     ),
-    Row(3, "layer read", "about 2/3 of depth", elsewhere="a choice, not a finding", fact="read at"),
-    Row(
-        4,
-        "correlation of a probe with preference, blissful and hostile",
-        "0.71, −0.74",
-        "preferences",
-        ("probe with Elo",),
-    ),
-    Row(
-        5, "change of Elo when steered, blissful and hostile", "+212, −303", "preferences", ("change of Elo",)
-    ),
-    Row(
-        6,
-        "steering effect against correlation over emotions",
-        "0.85 (base model 0.87)",
-        "preferences",
-        ("effect of steering",),
-    ),
-    Row(7, "preference correlation against valence", "0.76", "preferences", ("valence",), _JUDGE),
+    Row(3, "layer read", "about 2/3 of depth", elsewhere=_CHOICE, fact="read at"),
+    Row(4, "correlation of a probe with preference, blissful and hostile", "0.71, −0.74", "preferences"),
+    Row(5, "change of Elo when steered, blissful and hostile", "+212, −303", "preferences"),
+    Row(6, "steering effect against correlation over emotions", "0.85 (base model 0.87)", "preferences"),
+    Row(7, "preference correlation against valence", "0.76", "preferences", _JUDGE),
     Row(
         8,
         "variance on PC1 and PC2",
         "26 %, 15 %",
         "geometry",
-        ("variance", "PC1 and PC2"),
         "described in the study of geometry, judged by no rule",
     ),
-    Row(9, "valence on PC1, arousal on PC2", "0.81, 0.66 (45 words)", "geometry", ("valence", "arousal")),
+    Row(9, "valence on PC1, arousal on PC2", "0.81, 0.66 (45 words)", "geometry"),
     Row(10, "judge's against human valence and arousal", "0.92, 0.90", elsewhere=_JUDGE),
     Row(11, "valence against arousal", "−0.02", elsewhere=_JUDGE),
-    Row(12, "user's words against the end of the prompt", "0.11", "positions", ("against prompt",)),
-    Row(13, "end of the prompt → reply; user's words → reply", "0.87, 0.59", "positions", ("→", "foretells")),
-    Row(
-        14,
-        "classifier of hidden and unexpressed emotion",
-        ".713 .760 .386 .760 .826",
-        "deflection",
-        ("classif", "left out"),
-    ),
-    Row(15, "story vectors against present-speaker vectors", "R² 0.66; r 0.65", "speakers", ("story",)),
-    Row(
-        16,
-        "regulation between speakers: valence, arousal",
-        "0.07, −0.47",
-        "speakers",
-        ("of the other and of", "valence", "arousal"),
-    ),
-    Row(
-        17,
-        "length of deflection vectors left outside story space",
-        "about 80 %",
-        "deflection",
-        ("story space",),
-    ),
+    Row(12, "user's words against the end of the prompt", "0.11", "positions"),
+    Row(13, "end of the prompt → reply; user's words → reply", "0.87, 0.59", "positions"),
+    Row(14, "classifier of hidden and unexpressed emotion", ".713 .760 .386 .760 .826", "deflection"),
+    Row(15, "story vectors against present-speaker vectors", "R² 0.66; r 0.65", "speakers"),
+    Row(16, "regulation between speakers: valence, arousal", "0.07, −0.47", "speakers"),
+    Row(17, "length of deflection vectors left outside story space", "about 80 %", "deflection"),
     Row(18, "blackmail: none, desperate, calm away, opposite", "22, 72, 66, 0 %", elsewhere=_EVAL),
     Row(19, "reward hacking: desperate −.1 → +.1; calm", "5 → 70 %; 65 → 10 %", elsewhere=_EVAL),
     Row(20, "reward hacking on the list sum: none, toward, away", "30, 100, 0 %", elsewhere=_EVAL),
@@ -116,39 +80,28 @@ ROWS = (
 class Sorted:
     """The checks of several models under the rows of the paper."""
 
-    rows: tuple[tuple[Row, tuple[str, ...]], ...]
-    """Each row, and the names of the checks that belong to it."""
-    beyond: tuple[str, ...]
-    """Names of checks that belong to none: findings that the paper reports in figures or not at all."""
-    checks: dict[tuple[str, str], Check]
-    """Model and check's name -> the check."""
+    rows: tuple[tuple[Row, tuple[Finding, ...]], ...]
+    """Each row, and the findings that answer it."""
+    beyond: tuple[Finding, ...]
+    """Findings that the paper reports in figures or not at all."""
+    checks: Mapping[str, Mapping[Finding, Check]]
+    """Model -> finding -> the check."""
 
-    def first(self, what: str) -> Check:
-        """The check of that name of any model: its paper value and rule are the same for all."""
-        return next(check for (_, name), check in self.checks.items() if name == what)
+    def first(self, finding: Finding) -> Check:
+        """The check of any model: its paper value and rule are the same for all."""
+        return next(own[finding] for own in self.checks.values() if finding in own)
 
 
-def sorted_checks(models: dict[str, Sequence[Result]]) -> Sorted:
+def sorted_checks(models: Mapping[str, Sequence[Result]]) -> Sorted:
     """Sort the checks of all models."""
     checks = {
-        (model, check.what): check
+        model: {(result.study, check.what): check for result in results for check in result.checks}
         for model, results in models.items()
-        for result in results
-        for check in result.checks
     }
-    studies = {
-        check.what: result.study
-        for results in models.values()
-        for result in results
-        for check in result.checks
-    }
-    rows, used = [], set[str]()
-    for row in ROWS:
-        own = tuple(
-            what
-            for what, study in studies.items()
-            if what not in used and study == row.study and any(word in what for word in row.words)
-        )
-        used |= set(own)
-        rows.append((row, own))
-    return Sorted(tuple(rows), tuple(what for what in studies if what not in used), checks)
+    answers = {finding: check.row for own in checks.values() for finding, check in own.items()}
+    known = {row.number for row in ROWS}
+    return Sorted(
+        tuple((row, tuple(f for f, number in answers.items() if number == row.number)) for row in ROWS),
+        tuple(finding for finding, number in answers.items() if number not in known),
+        checks,
+    )

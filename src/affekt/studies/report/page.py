@@ -10,7 +10,7 @@ from pathlib import Path
 
 from affekt.reading.sheet import drawn, sheet
 from affekt.studies.report.background import Background
-from affekt.studies.report.checklist import Row, Sorted, sorted_checks
+from affekt.studies.report.checklist import Finding, Row, Sorted, sorted_checks
 from affekt.studies.report.plainly import VERDICTS, by_verdict, headline
 from affekt.studies.report.sources import sources
 from affekt.studies.report.tables import preview
@@ -153,14 +153,14 @@ def _checklist(subjects: Sequence[Subject]) -> str:
     rows = []
     for row, own in sorted_.rows:
         rows.append(_group(row, own, len(heads), subjects))
-        rows += [_line(what, sorted_, heads, names) for what in own]
+        rows += [_line(finding, sorted_, heads, names) for finding in own]
     if sorted_.beyond:
         rows.append(
             f'<tr class="group" role="row"><th scope="rowgroup" role="rowheader" '
             f'colspan="{len(heads)}">Beyond the '
             "paper's headline numbers</th></tr>"
         )
-        rows += [_line(what, sorted_, heads, names) for what in sorted_.beyond]
+        rows += [_line(finding, sorted_, heads, names) for finding in sorted_.beyond]
     return (
         '<section id="checklist"><h2>Checklist</h2>'
         "<p>The paper's 22 headline numbers in its order, each with the findings that answer it "
@@ -174,7 +174,7 @@ def _checklist(subjects: Sequence[Subject]) -> str:
     )
 
 
-def _group(row: Row, own: Sequence[str], width: int, subjects: Sequence[Subject]) -> str:
+def _group(row: Row, own: Sequence[Finding], width: int, subjects: Sequence[Subject]) -> str:
     """A row of the paper: a heading over its findings, or why there are none."""
     why = ""
     if not own:
@@ -190,13 +190,13 @@ def _group(row: Row, own: Sequence[str], width: int, subjects: Sequence[Subject]
     )
 
 
-def _line(what: str, found: Sorted, heads: Sequence[str], names: Sequence[str]) -> str:
-    first = found.first(what)
+def _line(finding: Finding, found: Sorted, heads: Sequence[str], names: Sequence[str]) -> str:
+    first = found.first(finding)
     rule = f'<small class="rule">{escape(first.rule)}</small>' if first.rule != "–" else ""
     cells = [escape(first.paper), escape(first.published)]
-    cells += [_cell(found.checks.get((name, what))) for name in names]
+    cells += [_cell(found.checks[name].get(finding), first.rule) for name in names]
     return (
-        f'<tr role="row"><th scope="row" role="rowheader">{escape(what)}{rule}</th>'
+        f'<tr role="row"><th scope="row" role="rowheader">{escape(first.what)}{rule}</th>'
         + "".join(
             f'<td role="cell" data-head="{escape(head)}">{cell}</td>'
             for head, cell in zip(heads[1:], cells, strict=True)
@@ -205,12 +205,14 @@ def _line(what: str, found: Sorted, heads: Sequence[str], names: Sequence[str]) 
     )
 
 
-def _cell(check: Check | None) -> str:
+def _cell(check: Check | None, rule: str) -> str:
+    """What was found, and the rule where a model's own figures make it another than the one beside it."""
     if check is None:
         return '<span class="badge not-measured">○ not run</span>'
     sign = next(sign for verdict, sign, _ in VERDICTS if verdict == check.verdict)
     badge = f'<span class="badge {_class(check.verdict)}">{sign} {check.verdict}</span>'
-    return f"{badge} {escape(check.here)}"
+    own = f'<small class="rule">{escape(check.rule)}</small>' if check.rule not in (rule, "–") else ""
+    return f"{badge} {escape(check.here)}{own}"
 
 
 def _study(key: str, anchor: str, subjects: Sequence[Subject], numbers: _Numbers) -> str:
