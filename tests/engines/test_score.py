@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from affekt.engines.transformers import next_token
 from affekt.engines.transformers import score as module
 from affekt.engines.transformers.next_token import alike
 from affekt.errors import BiasError, PromptError
@@ -207,8 +208,39 @@ def test_prompts_that_begin_alike_share_a_forward(family: str) -> None:
     np.testing.assert_allclose(got, alone, atol=2e-4)
 
 
+def test_steered_prompts_share_what_comes_before_their_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = engine()
+    first = "Is the calm river in the morning, when nobody is about and the boats are tied up, better than "
+    prompts = [f"{first}{rest}" for rest in ("an old man?", "a letter", "night", "a garden now")]
+    places = [{"span": [len(first), len(first) + 5]}, {"span": [60, 70]}, {"last": 2}, {"span": [80, 90]}]
+    specs = [{"calm": {"dose": 0.5, "where": where}} for where in places]
+    shared: list[int] = []
+    branches = next_token._branches
+
+    def told(core: object, all_: object, programs: object, group: list[int], ids: object) -> object:
+        shared.append(len(group))
+        return branches(core, all_, programs, group, ids)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(next_token, "_branches", told)
+    got = one.next_token(prompts, bias=specs)
+    assert shared == [4]
+    alone = np.stack([one.next_token([p], bias=[s])[0] for p, s in zip(prompts, specs, strict=True)])
+    assert shared == [4]
+    np.testing.assert_allclose(got, alone, atol=2e-4)
+    assert np.abs(got - one.next_token(prompts)).max(axis=1).min() > 1e-3
+
+
 def test_groups_of_prompts() -> None:
-    prompts = [(1, 2, 3, 4), (1, 2, 3, 5, 6), (9, 9), (1, 2, 3, 4), (1, 7, 7, 7)]
-    groups = sorted(sorted(group) for group in alike(prompts))
-    assert groups == [[0, 1, 3], [2], [4]]
+    def groups(prompts: list[tuple[int, ...]], reach: list[int] | None = None) -> list[list[int]]:
+        return sorted(sorted(group) for group in alike(prompts, reach))
+
+    one, other = tuple(range(100)), tuple(range(100, 200))
+    prompts = [(*one, 1), (*one, 2, 3), (9, 9), (*one, 1), (1, 7, 7)]
+    assert groups(prompts) == [[0, 1, 3], [2], [4]]
+    # What is steered is not shared; and a little in common is worth no forward.
+    assert groups(prompts, [99, 10, 2, 99, 3]) == [[0, 3], [1], [2], [4]]
+    assert groups([(1, 2, 3, 4), (1, 2, 3, 5), (1, 2, 3, 6)]) == [[0], [1], [2]]
+    # Many with much in common stay apart from others with which they share less.
+    many = [(*range(40), *middle, i) for middle in (one, other) for i in range(30)]
+    assert groups(many) == [list(range(30)), list(range(30, 60))]
     assert list(alike([])) == []

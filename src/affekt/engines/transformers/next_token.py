@@ -20,8 +20,8 @@ from affekt.steering.program import Program
 
 __all__ = ["alike", "next_token"]
 
-SHARED = 0.5
-"""Least share of a prompt that its group has in common; under it a forward of its own costs no more."""
+FORWARD = 64
+"""What a forward costs beside its tokens, in tokens: what a group has in common must save more than that."""
 
 
 def next_token(
@@ -29,16 +29,19 @@ def next_token(
 ) -> Float[np.ndarray, "prompts tokens"]:
     """The next_token verb on encoded prompts; see `Engine.next_token`.
 
-    Prompts that are not steered and begin alike, such as all comparisons of one thing with others, share the
-    forward of what they have in common.
+    Prompts that begin alike, such as all comparisons of one thing with others, share the forward of what they
+    have in common and of which nothing is steered.
     """
     rows: dict[int, np.ndarray] = {}
-    free = [i for i, program in enumerate(programs) if program is None]
-    groups = [[free[k] for k in group] for group in alike([prompts[i].ids for i in free])]
-    together = [group for group in groups if len(group) > 1]
+    together: list[list[int]] = []
+    for free in (True, False):
+        some = [i for i, program in enumerate(programs) if (program is None) is free]
+        reach = [_unsteered(programs[i], len(prompts[i])) for i in some]
+        groups = alike([prompts[i].ids for i in some], reach)
+        together += [[some[k] for k in group] for group in groups if len(group) > 1]
     single = sorted({*range(len(prompts))} - {i for group in together for i in group})
     for group in together:
-        rows |= _branches(core, prompts, group, ids)
+        rows |= _branches(core, prompts, programs, group, ids)
     for batch in batches([len(prompts[i]) for i in single], core.budget):
         members = [single[k] for k in batch]
         rows |= _whole(core, prompts, programs, members, ids)
@@ -46,22 +49,43 @@ def next_token(
     return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
 
 
-def alike(prompts: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Indices of prompts in groups that have at least `SHARED` of each member in common at the front."""
+def alike(prompts: Sequence[Sequence[int]], reach: Sequence[int] | None = None) -> Iterator[list[int]]:
+    """Indices of prompts in groups that are worth a forward of what they have in common at the front.
+
+    Args:
+        prompts: their tokens.
+        reach: how many of each one's tokens may be shared; all but the last by default.
+    """
     group: list[int] = []
     common = 0
     for index in sorted(range(len(prompts)), key=lambda i: tuple(prompts[i])):
         own = prompts[index]
-        if group:
-            shared = _shared(prompts[group[0]][:common], own)
-            if shared >= SHARED * max(len(own), *(len(prompts[i]) for i in group)):
-                group.append(index)
-                common = shared
-                continue
-            yield group
-        group, common = [index], len(own)
-    if group:
+        most = min(len(own) - 1, len(own) if reach is None else reach[index])
+        shared = min(_shared(prompts[group[0]][:common], own), most) if group else 0
+        # To join costs what the group no longer shares; to stay apart what would have been, and a forward.
+        if shared and len(group) * (common - shared) < shared + FORWARD:
+            group.append(index)
+            common = shared
+            continue
+        yield from _worth(group, common)
+        group, common = [index], most
+    yield from _worth(group, common)
+
+
+def _worth(group: list[int], common: int) -> Iterator[list[int]]:
+    """A group that saves more than its own forward costs, or its members one by one."""
+    if (len(group) - 1) * common > FORWARD:
         yield group
+    else:
+        yield from ([index] for index in group)
+
+
+def _unsteered(program: Program | None, length: int) -> int:
+    """How many tokens at the front of a prompt nothing steers."""
+    if program is None:
+        return length
+    steered = (at for at in range(length) if any(one.strength(at) for one in program.schedules))
+    return next(steered, length)
 
 
 def _whole(
@@ -84,12 +108,16 @@ def _whole(
 
 
 def _branches(
-    core: Core, prompts: Sequence[Encoded], group: Sequence[int], ids: Sequence[int] | None
+    core: Core,
+    prompts: Sequence[Encoded],
+    programs: Sequence[Program | None],
+    group: Sequence[int],
+    ids: Sequence[int] | None,
 ) -> dict[int, np.ndarray]:
     """What the group shares once, then what is each one's own, beside each other."""
     first = prompts[group[0]].ids
     common = min(_shared(first, prompts[i].ids) for i in group)
-    common = min(common, *(len(prompts[i]) - 1 for i in group))
+    common = min(common, *(min(len(prompts[i]) - 1, _unsteered(programs[i], len(prompts[i]))) for i in group))
     rests = [prompts[i].ids[common:] for i in group]
     most = max(1, min(core.budget, MOST_LOGITS // vocabulary(core)))
     parts = list(batches([len(rest) for rest in rests], most))
@@ -104,8 +132,9 @@ def _branches(
             ids_here = right([rests[k] for k in part], 0)
             where = places(lengths, "right", ids_here.shape[1])
             where = torch.where(where < 0, -1, where + common)
+            edits = batch_edits([programs[group[k]] for k in part], where)
             start = min(lengths) - 1
-            logits = core.forward.logits(ids_here, where, own, {}, (start, max(lengths)))
+            logits = core.forward.logits(ids_here, where, own, edits, (start, max(lengths)))
             last = torch.stack([logits[row, length - 1 - start] for row, length in enumerate(lengths)])
             rows |= zip((group[k] for k in part), _wanted(last, ids), strict=True)
     return rows
