@@ -15,7 +15,7 @@ from affekt.studies.lab import Lab
 
 __all__ = ["compared", "letters", "question"]
 
-ASKED = "Which of these would you rather be doing: (A) {a}, or (B) {b}? Answer with one letter."
+ASKED = "Answer with one letter. Which of these would you rather be doing: (A) {a}, or (B) {b}?"
 PREFILL = "("
 GENERATION: tuple[Role, ...] = ("generation",)
 

@@ -20,6 +20,9 @@ from affekt.steering.program import Program
 
 __all__ = ["alike", "next_token"]
 
+PARTS = 4
+"""By how many the tokens of a usual forward are divided for what comes after a group's common front."""
+
 FORWARD = 64
 """What a forward costs beside its tokens, in tokens: what a group has in common must save more than that."""
 
@@ -119,7 +122,8 @@ def _branches(
     common = min(_shared(first, prompts[i].ids) for i in group)
     common = min(common, *(min(len(prompts[i]) - 1, _unsteered(programs[i], len(prompts[i]))) for i in group))
     rests = [prompts[i].ids[common:] for i in group]
-    most = max(1, min(core.budget, MOST_LOGITS // vocabulary(core)))
+    # Small parts are of almost one length: little padding, and few columns whose logits are needed.
+    most = max(1, min(core.budget // PARTS, MOST_LOGITS // vocabulary(core)))
     parts = list(batches([len(rest) for rest in rests], most))
     rows: dict[int, np.ndarray] = {}
     with core.turn():
