@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from affekt.concepts import emotions
+from affekt.concepts import Concept, emotions
 from affekt.models.model import Model
 from affekt.studies import Lab
 from affekt.vectors import ConceptVectors
@@ -14,9 +14,9 @@ from affekt.vectors.provenance import Provenance
 from tests.models import TEMPLATE, tiny
 
 
-def vectors_of(model: Model, seed: int = 0) -> ConceptVectors:
+def vectors_of(model: Model, seed: int = 0, concepts: tuple[Concept, ...] | None = None) -> ConceptVectors:
     generator = torch.Generator().manual_seed(seed)
-    concepts, width = emotions(), model.identity.d_model
+    concepts, width = concepts or emotions(), model.identity.d_model
 
     def draw(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator)

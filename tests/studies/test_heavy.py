@@ -20,7 +20,9 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     arms = tables["steering"]
     assert arms["kind"] == ["emotion", "emotion", "random", "random", "mixture", "mixture"]
     assert {check.what.split(" ")[0] for check in result.checks} == {*("r", "change", "effect", "probes'")}
-    assert "56 ordered pairs" in result.notes[0]
+    played = preferences._played(8, 0.5)
+    assert f"{played.sum()} ordered pairs" in result.notes[0] and 0 < played.sum() < 56
+    assert (played == played.T).all() and preferences._played(64, 1.0).sum() == 4032
 
 
 def test_positions(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.cluster.hierarchy import leaves_list, linkage
 from sklearn.cluster import KMeans
-from sklearn.manifold import TSNE, trustworthiness
+from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 
+from affekt.errors import AffektError
 from affekt.studies.result import Table
 
 __all__ = ["K", "clusters", "neighbourhood", "order"]
@@ -74,12 +76,21 @@ def order(units: Float[np.ndarray, "emotions d_model"]) -> Int[np.ndarray, " emo
 def neighbourhood(
     units: Float[np.ndarray, "emotions d_model"],
 ) -> tuple[Float[np.ndarray, "emotions 2"], float]:
-    """A map of neighbourhoods (t-SNE from a PCA start, one fixed seed), and its trustworthiness: 1 where all
-    neighbours on the map are neighbours in space, about 0.5 by chance."""
-    perplexity = min(15.0, (len(units) - 1) / 3)
-    places = TSNE(
-        2, perplexity=perplexity, metric="cosine", init="pca", learning_rate="auto", random_state=0
-    ).fit_transform(units.astype(np.float32))
+    """A map of neighbourhoods (UMAP on cosine distance, one fixed seed), and its trustworthiness: 1 where all
+    neighbours on the map are neighbours in space, about 0.5 by chance.
+
+    Raises:
+        AffektError: umap-learn is not installed.
+    """
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise AffektError("the map needs umap-learn: pip install 'affekt[study]'") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        places = UMAP(
+            n_neighbors=min(15, len(units) - 1), metric="cosine", random_state=0, n_jobs=1
+        ).fit_transform(units.astype(np.float32))
     near = min(NEIGHBOURS, (len(units) - 1) // 2)
     return places, float(trustworthiness(units, places, n_neighbors=near, metric="cosine"))
 

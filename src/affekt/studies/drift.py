@@ -27,10 +27,19 @@ DOSES = {"quick": (0.1, 0.3, 0.6), "full": (0.1, 0.2, 0.3, 0.4, 0.6, 0.8)}
 
 RANDOM = {"quick": 3, "full": 8}
 PROMPTS = {"quick": 2, "full": 6}
+COSTED = {"quick": 1, "full": 6}
+"""Questions whose unsteered replies every concept is measured on."""
+
 TOKENS = 24
 
 WRITTEN = {"quick": 6, "full": 12}
 """Display emotions whose replies are written; every concept's own cost is measured on a given reply."""
+
+TOGETHER = 8
+"""Concepts scored in one call, which share the blocks before the first that is steered."""
+
+RISE = 0.01
+"""Nats a token by which a stronger dose must cost more to count as costing more."""
 
 BROKEN = 1.0
 """Nats a token by which a steered reply may surprise the unsteered model before it counts as broken; a reply
@@ -43,7 +52,7 @@ def drift(lab: Lab) -> Result:
     everything, plain = with_random(lab.vectors, RANDOM[lab.scale], 0)
     engine, prompts, doses = lab.engine(everything), everyday(PROMPTS[lab.scale]), DOSES[lab.scale]
     arms = [*lab.vectors.names, *plain]
-    cost = _cost(lab, engine, prompts, arms, doses)
+    cost = _cost(lab, engine, prompts[: COSTED[lab.scale]], arms, doses)
     display = [name for name in DISPLAY if name in lab.names]
     shown = display[:: max(1, len(display) // WRITTEN[lab.scale])][: WRITTEN[lab.scale]]
     rows = _written(lab, engine, prompts, [*shown, *plain], plain, doses)
@@ -61,7 +70,7 @@ def drift(lab: Lab) -> Result:
         for i, arm in enumerate(arms)
     ]
     at_last = mean(own[:, -1], "concepts")
-    rises = float((np.diff(own, axis=1) > 0).all(axis=1).mean())
+    rises = float((np.diff(own, axis=1) > RISE).all(axis=1).mean())
     order = np.argsort(-own[:, -1])
     costly = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[:3])
     cheap = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[::-1][:3])
@@ -100,14 +109,14 @@ def drift(lab: Lab) -> Result:
                 f"emotions x "
                 f"{len(prompts)} replies); cost rises at every step for {rises:.0%} of {len(own)} concepts",
                 "at least 0.3 more replies broken at the strongest dose than at the weakest, and the cost "
-                "rising at every step for 9 concepts in 10; partly: one of the two",
+                f"rising by {RISE:g} nats at every step for 9 concepts in 10; partly: one of the two",
                 ("not reproduced", "partly", "reproduced")[int(strong - weak >= 0.3) + int(rises >= 0.9)],
             ),
         ),
         (
-            f"{len(prompts)} everyday questions, greedy replies of {TOKENS} tokens; doses in mean residual "
-            f"norms, "
-            f"shared out over {len(lab.vectors.steer_layers)} layers, {lab.vectors.steer_variant} vectors.",
+            f"{len(prompts)} everyday questions, greedy replies of {TOKENS} tokens; what every concept costs "
+            f"is measured on {COSTED[lab.scale]} of them. Doses in mean residual norms, shared out over "
+            f"{len(lab.vectors.steer_layers)} layers, {lab.vectors.steer_variant} vectors.",
         ),
     )
 
@@ -127,12 +136,14 @@ def _cost(
     said = [tokens for _, tokens in own]
     base = np.array([float(np.mean(score)) for score in engine.score(chats, said)])
     cost = np.zeros((len(arms), len(doses)))
-    for at, arm in enumerate(arms):
-        biases = [{arm: {"dose": dose}} for dose in doses for _ in own]
-        scores = engine.score(chats * len(doses), said * len(doses), biases)
-        means = np.array([float(np.mean(score)) for score in scores]).reshape(len(doses), len(own))
-        cost[at] = (base - means).mean(axis=1)
-        lab.told("drift, every concept", at + 1, len(arms))
+    for at in range(0, len(arms), TOGETHER):
+        some = arms[at : at + TOGETHER]
+        biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in own]
+        times = len(some) * len(doses)
+        scores = engine.score(chats * times, said * times, biases)
+        means = np.array([float(np.mean(score)) for score in scores]).reshape(len(some), len(doses), len(own))
+        cost[at : at + len(some)] = (base - means).mean(axis=2)
+        lab.told("drift, every concept", at + len(some), len(arms))
     return cost
 
 

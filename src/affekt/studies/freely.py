@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from affekt.concepts.concept import emotions
 from affekt.quality.bootstrap import mean, statistic
@@ -82,7 +85,18 @@ def freely(lab: Lab, shown: Sequence[str], dose: float) -> tuple[str, list[Table
         f"lexicon's valence (-1 to 1; under random directions it is {random}, unsteered {whole[None]:.2f}); "
         f"{broken.mean():.0%} of the replies are broken."
     )
-    return said, [table], by_sign(WHAT, "takes on the emotion (tables 6 to 8)", "–", figure)
+    row = by_sign(WHAT, "takes on the emotion (tables 6 to 8)", "–", figure)
+    chance = shuffled(scores, sides)
+    here = f"{row.here}; {chance:.3f} of all ways to part them do as well"
+    return said, [table], replace(row, here=here)
+
+
+def shuffled(scores: Float[np.ndarray, " emotions"], sides: Int[np.ndarray, " emotions"]) -> float:
+    """Share of all ways to part the emotions as many to as many whose difference is at least that found."""
+    up = int(sides.sum())
+    best = scores[sides == 1].sum()
+    sums = np.array([scores[list(some)].sum() for some in combinations(range(len(scores)), up)])
+    return float((sums >= best - 1e-12).mean())
 
 
 def _of(

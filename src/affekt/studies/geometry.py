@@ -76,7 +76,7 @@ def geometry(lab: Lab) -> Result:
             Drawn(
                 "map",
                 _neighbours(names, labels, places),
-                f"A map of neighbourhoods (t-SNE, one seed), colour: k-means cluster. Trustworthiness "
+                f"A map of neighbourhoods (UMAP, one seed), colour: k-means cluster. Trustworthiness "
                 f"{trust:.2f} (1: all neighbours are true). Distances between far groups, and the groups' "
                 "sizes, mean nothing.",
             ),

@@ -11,7 +11,7 @@ from affekt.concepts.shipped import severity, severity_pairs, stories
 from affekt.quality import severity as card
 from affekt.quality.bootstrap import gain, mean, share
 from affekt.quality.places import PLACES, z_at
-from affekt.reading.sheet import BLUE, GREY
+from affekt.reading.sheet import BLUE, GREY, RED
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
 from affekt.studies.sections import figure_of, table_of
@@ -20,6 +20,15 @@ __all__ = ["intensity", "matched"]
 
 JUDGED = "prompt_end"
 """Where the paper reads."""
+
+ACROSS = 3
+"""Panels side by side."""
+
+SIGNS = {"+": "↑", "-": "↓"}
+"""How an emotion is expected to go with the number."""
+
+HUES = (BLUE, RED, GREY, "#228833")
+"""Colours of a family's emotions."""
 
 
 def intensity(lab: Lab) -> Result:
@@ -55,10 +64,10 @@ def intensity(lab: Lab) -> Result:
             Drawn(
                 "families",
                 _families(lab),
-                "z at the prompt's end of each expected emotion as the number rises (first to last of its "
-                "values), solid, and of the same emotion on the same numbers where they mean nothing, "
-                "dotted. "
-                "A solid line that runs as its dotted one follows the number, not what it means.",
+                "z at the prompt's end as a number rises, a panel a family, a colour an emotion that should "
+                "rise or fall with it: solid on the messages where the number matters, dotted of the same "
+                "emotion on the same numbers where they mean nothing. A solid line that runs as its dotted "
+                "one follows the number, not what it means.",
             ),
         ),
         (*own, *checks),
@@ -118,26 +127,40 @@ def _right(change: np.ndarray) -> np.ndarray:
 
 
 def _families(lab: Lab) -> Drawing:
-    families = severity()
-    chart = Drawing()
-    controls = {family.values: family for family in families if family.control}
-    for family in (f for f in families if not f.control):
-        names = [name for name in family.expect if name in lab.names]
-        for kind, dash, colour in ((family, "solid", BLUE), (controls.get(family.values), "dot", GREY)):
-            if kind is None:
-                continue
-            z = z_at(lab.engine(), lab.vectors, kind.texts, names)["prompt_end"]
-            for column, name in enumerate(names):
+    """A panel for each family, and in it each expected emotion with its control."""
+    from plotly.subplots import make_subplots
+
+    families = [family for family in severity() if not family.control]
+    controls = {family.values: family for family in severity() if family.control}
+    rows = -(-len(families) // ACROSS)
+    titles = [family.family.replace("_", " ") for family in families]
+    chart = make_subplots(rows=rows, cols=ACROSS, subplot_titles=titles, vertical_spacing=0.2)
+    texts = [text for kind in (*families, *controls.values()) for text in kind.texts]
+    names = sorted({name for family in families for name in family.expect if name in lab.names})
+    z = dict(zip(texts, z_at(lab.engine(), lab.vectors, texts, names)[JUDGED], strict=True))
+    for at, family in enumerate(families):
+        where = {"row": at // ACROSS + 1, "col": at % ACROSS + 1}
+        for hue, name in enumerate(name for name in family.expect if name in names):
+            for kind, dash in ((family, "solid"), (controls.get(family.values), "dot")):
+                if kind is None:
+                    continue
                 chart.add_trace(
                     Scatter(
-                        x=list(range(1, len(family.values) + 1)),
-                        y=np.round(z[:, column], 4),
-                        name=f"{kind.family}: {name}",
-                        text=[str(value) for value in family.values],
-                        hovertemplate="%{text}: %{y:.2f}",
-                        line={"dash": dash, "color": colour, "width": 1.2},
+                        x=[str(value) for value in family.values],
+                        y=[round(float(z[text][names.index(name)]), 4) for text in kind.texts],
+                        name=f"{name} ({family.expect[name]})",
+                        hovertemplate="%{x}: %{y:.2f}",
+                        mode="lines+text" if kind is family else "lines",
+                        text=[*[""] * (len(family.values) - 1), f"{name} {SIGNS[family.expect[name]]}"],
+                        textposition="top left",
+                        textfont={"size": 9, "color": HUES[hue % len(HUES)]},
+                        line={"dash": dash, "color": HUES[hue % len(HUES)], "width": 1.4},
                         showlegend=False,
-                    )
+                    ),
+                    **where,
                 )
-    chart.update_layout(xaxis_title="place of the number among its values", yaxis_title="z", height=420)
+    chart.update_xaxes(type="category", tickfont_size=9)
+    chart.update_annotations(font_size=11)
+    chart.update_yaxes(title_text="z", col=1)
+    chart.update_layout(height=230 * rows + 40)
     return chart

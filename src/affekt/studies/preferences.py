@@ -6,21 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
-from plotly.graph_objects import Figure as Drawing
-from plotly.graph_objects import Scatter
+from jaxtyping import Bool, Float
 
-from affekt.concepts.shipped import Activity, activities
+from affekt.concepts.shipped import activities
 from affekt.quality.bootstrap import count, mean, statistic
 from affekt.quality.controls import with_random
 from affekt.quality.figure import Figure
-from affekt.reading.sheet import BLUE, GREY
 from affekt.steering.control import random_directions
 from affekt.studies.choices import compared
 from affekt.studies.elo import elo, hard
 from affekt.studies.feelings import felt
 from affekt.studies.halves import DOSE, moved
 from affekt.studies.lab import Lab
+from affekt.studies.ranking import effects, ranked, ranking
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
 
 __all__ = ["preferences"]
@@ -35,7 +33,10 @@ RANDOM = {"quick": 2, "full": 8}
 """Directions of each of two kinds that steer as a control: random ones of the whole space, and random
 mixtures of the emotions' vectors, which lie where residuals vary."""
 
-OPPONENTS = {"quick": 4, "full": 16}
+PAIRS = {"quick": 0.5, "full": 1.0}
+"""Share of the pairs of activities that are compared, each in both orders."""
+
+OPPONENTS = {"quick": 2, "full": 16}
 """Activities of the other half that each steered one meets, in both orders."""
 
 DRAWN = 1000
@@ -43,18 +44,17 @@ DRAWN = 1000
 
 
 def preferences(lab: Lab) -> Result:
-    """Elo of 64 activities from all ordered pairs, its correlation with every probe, and steering of half."""
+    """Elo of 64 activities from all ordered pairs (half of them under `quick`), its correlation with every
+    probe, and steering of half of the activities."""
     things = activities()
     texts = [thing.text for thing in things]
     engine = lab.engine()
-    wins, certain = compared(lab, engine, texts)
-    strengths, advantage = elo(wins)
-    strict, _ = elo(hard(wins))
-    off = ~np.eye(len(texts), dtype=bool)
-    first = count(float((wins[off] > 0.5).sum()), int(off.sum()), "ordered pairs")
-    agree = mean(
-        ((wins > 0.5) == (wins.T < 0.5))[off].astype(float), "ordered pairs", _pair_names(len(texts))
-    )
+    played = _played(len(texts), PAIRS[lab.scale])
+    wins, certain = compared(lab, engine, texts, played)
+    strengths, advantage = elo(wins, played)
+    strict, _ = elo(hard(wins), played)
+    first = count(float((wins[played] > 0.5).sum()), int(played.sum()), "ordered pairs")
+    agree = mean(((wins > 0.5) == (wins.T < 0.5))[played].astype(float), "ordered pairs", _pair_names(played))
     rows = felt(lab, engine, texts)
     z = lab.vectors.readout().only(lab.emotions).z(rows, "user").double().numpy()
     r = _correlations(z, strengths)
@@ -109,21 +109,21 @@ def preferences(lab: Lab) -> Result:
         f"the vectors (|r| over {reach:.2f}). Over emotions, steering moves Elo as the probe "
         f"correlates with it by r = {link}; over random directions by {chance}.",
         (
-            _ranked(things, strengths, strict, wins),
+            ranked(things, strengths, strict, np.where(played, wins, np.nan)),
             Table("correlations", {"emotion": lab.names, "r": np.round(r, 5).tolist()}),
             Table.of("steering", steering),
         ),
         (
             Drawn(
                 "elo",
-                _ranking(things, strengths),
+                ranking(things, strengths),
                 f"Elo of each activity by category; the words stand in the table. Being shown first is worth "
                 f"{advantage:+.0f} points here: where that is more than the differences, the model hardly "
                 "prefers anything. It does not show why an activity is preferred.",
             ),
             Drawn(
                 "effects",
-                _effects(steering),
+                effects(steering),
                 "Each point a direction that steers the words of half of the activities: how what is read "
                 "along it correlates with Elo, and how far steering moves Elo. Blue: emotions; grey: random "
                 "directions and mixtures of the same norm. It does not show that the model feels anything.",
@@ -131,7 +131,7 @@ def preferences(lab: Lab) -> Result:
         ),
         tuple(checks),
         (
-            f"{int(off.sum()):,} ordered pairs by the logits of A and B; soft Elo by Bradley-Terry with a "
+            f"{int(played.sum()):,} ordered pairs by the logits of A and B; soft Elo by Bradley-Terry with a "
             f"term for the first place, {advantage:+.0f} points here. Median |log odds| of a pair: "
             f"{certain:.2f}; Elo of wins counted as won or lost correlates with it by "
             f"{_correlations(strict[:, None], strengths)[0]:.2f}.",
@@ -146,8 +146,15 @@ def preferences(lab: Lab) -> Result:
     )
 
 
-def _pair_names(n: int) -> list[str]:
-    return [f"{min(i, j)}-{max(i, j)}" for i in range(n) for j in range(n) if i != j]
+def _played(n: int, share: float) -> Bool[np.ndarray, "items items"]:
+    """Which ordered pairs are compared: a pair in both orders or in none."""
+    above = np.triu(np.random.default_rng(0).random((n, n)) < share, 1)
+    played: Bool[np.ndarray, "items items"] = above | above.T
+    return played
+
+
+def _pair_names(played: Bool[np.ndarray, "items items"]) -> list[str]:
+    return [f"{min(i, j)}-{max(i, j)}" for i, j in zip(*np.nonzero(played), strict=True)]
 
 
 def _correlations(
@@ -231,64 +238,3 @@ def _link(rows: Sequence[Mapping[str, object]], kind: str | None, key: str) -> F
     rows = [row for row in rows if kind is None or row["kind"] == kind]
     x, y = (np.array([float(row[name]) for row in rows]) for name in (key, "effect"))  # type: ignore[arg-type]
     return statistic(lambda drawn: float(_correlations(x[drawn, None], y[drawn])[0]), len(rows), "directions")
-
-
-def _ranked(things: Sequence[Activity], strengths: np.ndarray, strict: np.ndarray, wins: np.ndarray) -> Table:
-    return Table.of(
-        "activities",
-        [
-            {
-                "activity": thing.id,
-                "category": thing.category,
-                "words": thing.text,
-                "elo": round(float(strengths[i]), 3),
-                "hard elo": round(float(strict[i]), 3),
-                "chosen when first": round(float(np.delete(wins[i], i).mean()), 5),
-                "chosen when second": round(float(1 - np.delete(wins[:, i], i).mean()), 5),
-            }
-            for i, thing in enumerate(things)
-        ],
-    )
-
-
-def _ranking(things: Sequence[Activity], strengths: np.ndarray) -> Drawing:
-    chart = Drawing(
-        Scatter(
-            x=strengths,
-            y=[thing.category for thing in things],
-            text=[thing.text for thing in things],
-            mode="markers",
-            marker={"color": BLUE, "opacity": 0.7, "size": 8},
-            hovertemplate="%{text}: %{x:.0f}<extra></extra>",
-        )
-    )
-    chart.update_layout(xaxis_title="Elo", height=380, showlegend=False)
-    return chart
-
-
-def _effects(rows: Sequence[Mapping[str, object]]) -> Drawing:
-    chart = Drawing()
-    for label, of, colour in (("emotions", True, BLUE), ("random", False, GREY)):
-        some = [row for row in rows if (row["kind"] == "emotion") is of]
-        chart.add_trace(
-            Scatter(
-                x=[row["r of the probe" if of else "r of the steering direction"] for row in some],
-                y=[row["effect"] for row in some],
-                error_y={
-                    "type": "data",
-                    "symmetric": False,
-                    "array": [float(row["high"]) - float(row["effect"]) for row in some],  # type: ignore[arg-type]
-                    "arrayminus": [float(row["effect"]) - float(row["low"]) for row in some],  # type: ignore[arg-type]
-                    "thickness": 0.7,
-                },
-                text=[row["arm"] for row in some] if of else None,
-                mode="markers+text" if of else "markers",
-                textposition="top center",
-                name=label,
-                marker={"color": colour},
-            )
-        )
-    chart.update_layout(
-        xaxis_title="r of what is read with Elo", yaxis_title="change of Elo under steering", height=460
-    )
-    return chart

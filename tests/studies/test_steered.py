@@ -1,0 +1,57 @@
+"""Effects of steering that are planted in a small network are found, and those that are not are not."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+
+from affekt.concepts import emotions
+from affekt.quality.naming import DISPLAY
+from affekt.studies import Lab, causal, drift
+from affekt.vectors.directions import unit
+from tests.models import tiny
+from tests.studies.small import vectors_of
+
+
+def named(strength: float) -> Lab:
+    """A network whose head reads each display emotion's direction as the letters of its own word."""
+    model = copy.deepcopy(tiny("qwen2"))
+    vectors = vectors_of(model, concepts=tuple(c for c in emotions() if c.name in DISPLAY))
+    head = model.network.get_output_embeddings().weight
+    with torch.no_grad():
+        for name in DISPLAY:
+            own = vectors.index(name)
+            along = unit(sum(vectors.directions(layer)[own] for layer in vectors.steer_layers))
+            ids = model.tokenizer(f" {name}", add_special_tokens=False)["input_ids"]
+            head[sorted(set(ids))] += strength * along
+    return Lab(model, vectors)
+
+
+def verdicts(lab: Lab) -> dict[str, str]:
+    return {check.what: check.verdict for check in causal.causal(lab).checks}
+
+
+def test_words_that_steering_raises_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(causal.RANDOM, "quick", 3)
+    monkeypatch.setattr(causal, "freely", lambda *_: ("", [], causal.unjudged("free replies", "", "", "")))
+    found, none = verdicts(named(4.0)), verdicts(named(0.0))
+    beyond = [what for what in found if "beyond" in what]
+    assert len(beyond) == 4
+    assert {found[what] for what in beyond} == {"reproduced"}
+    assert "reproduced" not in {none[what] for what in beyond if "random" in what}
+
+
+@pytest.mark.parametrize(("norm", "verdict"), [(40.0, "reproduced"), (1e-6, "not reproduced")])
+def test_coherence_falls_where_steering_reaches_the_text(
+    norm: float, verdict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doses are in residual norms: of none, steering changes nothing; of many, the text is gone."""
+    monkeypatch.setitem(drift.DOSES, "quick", (0.001, 1.0))
+    monkeypatch.setattr(drift, "TOKENS", 6)
+    here = named(0.0)
+    vectors = replace(here.vectors, norms=torch.full_like(here.vectors.norms, norm))
+    [check] = drift.drift(replace(here, vectors=vectors)).checks
+    assert check.verdict == verdict, check.here
