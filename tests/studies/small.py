@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from affekt.concepts import Concept, emotions
 from affekt.models.model import Model
-from affekt.studies import Lab
+from affekt.studies import Lab, run
+from affekt.studies.result import Result
 from affekt.vectors import ConceptVectors
 from affekt.vectors.provenance import Provenance
 from tests.models import TEMPLATE, tiny
@@ -38,6 +40,21 @@ def vectors_of(model: Model, seed: int = 0, concepts: tuple[Concept, ...] | None
         steer_variant="projected",
         provenance=Provenance(model.identity, {}, {}),
     )
+
+
+def twice(name: str, folder: Path) -> Result:
+    """A study's result, run twice; every file of the two is the same to the byte."""
+    for place in ("one", "two"):
+        [(result, kept)] = run(lab(), folder / place, [name])
+        assert not kept
+    files = sorted(path.name for path in (folder / "one" / name).iterdir())
+    for ending in (".parquet", ".csv", ".plotly.json") if result.tables else ():
+        assert any(file.endswith(ending) for file in files), ending
+    for file in files:
+        assert (folder / "one" / name / file).read_bytes() == (folder / "two" / name / file).read_bytes(), (
+            file
+        )
+    return result
 
 
 @cache

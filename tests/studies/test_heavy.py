@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from affekt.studies import STUDIES, causal, drift, foretold, positions, preferences
+from affekt.studies import causal, drift, foretold, positions, preferences
 from affekt.studies.places import END, STOP, WORDS
-from tests.studies.small import lab
+from tests.studies.small import twice
 
 
-def test_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     things = preferences.activities()[:8]
     monkeypatch.setattr(preferences, "activities", lambda: things)
     monkeypatch.setattr(preferences, "STEERED", ("blissful", "hostile"))
-    result = preferences.preferences(lab())
+    result = twice("preferences", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["activities"]["elo"]) == 8 and len(tables["correlations"]["r"]) == 171
     arms = tables["steering"]
@@ -25,10 +27,10 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (played == played.T).all() and preferences._played(64, 1.0).sum() == 4032
 
 
-def test_positions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_positions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(positions.PROMPTS, "quick", 12)
     monkeypatch.setitem(positions.TOKENS, "quick", 3)
-    result = positions.positions(lab())
+    result = twice("positions", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["replies"]["prompt"]) == 12 and len(tables["emotions"]["emotion"]) == 171
     assert len(tables["correlations"]["what"]) == 4 and len(result.checks) == 6
@@ -86,11 +88,11 @@ def test_pooled_r_is_of_cells_less_their_columns_means() -> None:
     assert foretold.pooled(np.zeros((3, 2)), np.zeros((3, 2))) == 0
 
 
-def test_drift(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drift(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(drift.PROMPTS, "quick", 1)
     monkeypatch.setitem(drift.DOSES, "quick", (0.1, 0.8))
     monkeypatch.setattr(drift, "TOKENS", 4)
-    result = drift.drift(lab())
+    result = twice("drift", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["doses"]["arm"]) == 2 * (6 + 3) and sum(tables["doses"]["random"]) == 6
     assert len(tables["concepts"]["concept"]) == 171 + 3
@@ -99,9 +101,9 @@ def test_drift(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def test_causal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_causal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(causal.RANDOM, "quick", 2)
-    result = STUDIES["causal"](lab())
+    result = twice("causal", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["changes, He feels"]["change"]) == len(tables["changes, I feel"]["change"]) == 144
     assert len(tables["free replies"]["reply"]) == 3 * (1 + 12 + 3) and len(result.checks) == 5
