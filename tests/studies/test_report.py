@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def figure(value: float, low: float, high: float) -> Figure:
     return Figure(value, low, high, 10, "texts")
 
 
-def check(what: str, verdict: str = "reproduced", here: str = "0.5 [0.4, 0.6] (n = 9)") -> Check:
-    return Check(what, "0.87", "0.77", here, f"rule of {what}", verdict)  # type: ignore[arg-type]
+def check(
+    what: str, verdict: str = "reproduced", here: str = "0.5 [0.4, 0.6] (n = 9)", row: int = 0
+) -> Check:
+    return Check(what, "0.87", "0.77", here, f"rule of {what}", verdict, row)  # type: ignore[arg-type]
 
 
 def body_of(html: str) -> str:
@@ -76,23 +79,33 @@ def test_rules_judge_by_what_they_say() -> None:
     assert size(figure(0.2, 0.1, 0.5)) == "not reproduced"
 
 
-def test_checks_go_to_the_rows_of_the_paper_or_beyond() -> None:
+def test_checks_go_to_the_rows_that_they_say_or_beyond() -> None:
+    same = "coherence falls with strength"
     results = [
-        Result(
-            "positions",
-            "t",
-            "h",
-            checks=(check("prompt end → reply"), check("user's words against prompt's end")),
-        ),
-        Result("drift", "t", "h", checks=(check("coherence falls with strength"),)),
+        Result("positions", "t", "h", checks=(check("→ reply", row=13), check("apart", row=12), check(same))),
+        Result("drift", "t", "h", checks=(check(same),)),
     ]
-    found = sorted_checks({"m": results})
+    found = sorted_checks({"m": results, "n": results[:1]})
     rows = {row.number: own for row, own in found.rows}
     assert list(rows) == list(range(1, 23)) and len(ROWS) == 22
-    assert rows[13] == ("prompt end → reply",) and rows[12] == ("user's words against prompt's end",)
-    assert found.beyond == ("coherence falls with strength",)
+    assert rows[13] == (("positions", "→ reply"),) and rows[12] == (("positions", "apart"),)
+    # A name that two studies use stands once for each.
+    assert found.beyond == (("positions", same), ("drift", same))
+    assert ("drift", same) not in found.checks["n"] and found.first(("drift", same)).what == same
     assert all(row.study in STUDIES for row in ROWS if row.study)
     assert all(row.study or row.elsewhere for row in ROWS)
+
+
+def test_a_rule_that_a_model_makes_another_stands_by_its_figure() -> None:
+    one, two = check("moved", here="0.1"), replace(check("moved", here="0.2"), rule="at least 7")
+    html = report(
+        [
+            Subject("one", (Result("layers", "L", "h", checks=(one,)),)),
+            Subject("two", (Result("layers", "L", "h", checks=(two,)),)),
+        ]
+    )
+    assert html.count("rule of moved</small>") == 1
+    assert html.count('0.2<small class="rule">at least 7</small>') == 1
 
 
 def test_every_check_stands_once_with_its_rule_and_its_verdict() -> None:

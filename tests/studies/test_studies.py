@@ -14,6 +14,7 @@ from affekt.errors import AffektError, CorpusError, StorageError
 from affekt.studies import STUDIES, run
 from affekt.studies.corpus import passages
 from affekt.studies.keeping import load_result
+from affekt.studies.report.checklist import ROWS
 from affekt.studies.run import chosen
 from tests.studies.small import lab, twice
 

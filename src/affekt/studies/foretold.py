@@ -14,7 +14,7 @@ from affekt.quality.figure import Figure
 from affekt.studies.places import END, STOP, WORDS
 from affekt.studies.result import Check, Table, Verdict
 
-__all__ = ["Places", "Read", "pooled", "rise"]
+__all__ = ["MIXTURES", "Places", "Read", "pooled", "rise"]
 
 Places: TypeAlias = Mapping[str, Float[np.ndarray, "prompts _"]]
 """Place -> what is read there, a column a direction."""
@@ -28,7 +28,7 @@ APART = 0.5
 """r of two places under which they are apart."""
 
 MIXTURES = 1000
-"""Random mixtures of the readings that say how far any of them rises."""
+"""Random mixtures of the readings that say how far any of them goes."""
 
 PAIRS = {
     "prompt's end → reply": (END, "reply"),

@@ -17,7 +17,7 @@ from affekt.quality.naming import DISPLAY
 from affekt.reading.axes import axis_weights
 from affekt.reading.sheet import BLUE, GREY
 from affekt.studies.dissociated import DISSOCIATED
-from affekt.studies.foretold import Places, Read, pooled, rise
+from affekt.studies.foretold import MIXTURES, Places, Read, pooled, rise
 from affekt.studies.heat import cells
 from affekt.studies.lab import Lab
 from affekt.studies.places import END, STOP, along, of_prompts, of_replies
@@ -111,7 +111,7 @@ def _risen(lab: Lab, z: Places, n: int) -> Check:
 def _judged(
     lab: Lab, end: Float[np.ndarray, "prompts emotions"], valence: Float[np.ndarray, " prompts"]
 ) -> Check:
-    what = "valence read at the prompt's end → the reply's valence by a lexicon, r"
+    what = "valence read at the prompt's end → the reply's valence by a lexicon, r, beyond random mixtures"
     norms = {lab.names[i]: value for i, value in zip(*lab.norms_of("valence"), strict=True)}
     weight = axis_weights(lab.names, norms)
     both = np.isfinite(valence)
@@ -119,8 +119,10 @@ def _judged(
         why = "vaderSentiment is not installed, or there are no replies"
         return unjudged(what, "not reported", "–", why, 13)
     x, y = (end @ weight)[both, None], valence[both, None]
+    mixtures = end[both] @ np.random.default_rng(0).normal(size=(end.shape[1], MIXTURES))
+    reach = float(np.quantile([abs(pooled(mixture[:, None], y)) for mixture in mixtures.T], 0.95))
     figure = statistic(lambda drawn: pooled(x[drawn], y[drawn]), len(x), "prompts")
-    return by_sign(what, "not reported", "–", figure, row=13)
+    return by_sign(what, "not reported", "–", figure, least=round(reach, 3), row=13)
 
 
 def _heat(lab: Lab, z: Places, shown: Sequence[str], n: int) -> Drawing:
