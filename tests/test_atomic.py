@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from affekt.atomic import is_part, replacing, write_text
+from affekt.atomic import Appended, is_part, replacing, write_text
 from affekt.errors import StorageError
 
 
@@ -136,3 +139,32 @@ def test_kill_leaves_the_old_file(tmp_path: Path) -> None:
     assert target.read_text() == "old"
     left = [each for each in tmp_path.iterdir() if each != target]
     assert len(left) == 1 and is_part(left[0])
+
+
+@contextmanager
+def no_file_over(size: int) -> Iterator[None]:
+    """Writing beyond it fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_records_are_added_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    file.write_bytes(b"torn")
+    with no_file_over(100), Appended(file, keep=0) as log:
+        log.add(b"a" * 60 + b"\n", sync=True)
+        with pytest.raises(StorageError, match=r"could not write .*log: File too large; what was"):
+            log.add(b"b" * 60 + b"\n")
+    assert file.read_bytes() == b"a" * 60 + b"\n"
+    with Appended(file) as log:
+        log.add(b"c\n")
+    assert file.read_bytes().endswith(b"a\nc\n")
+
+
+def test_a_folder_is_no_file_to_add_to(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="Is a directory"):
+        Appended(tmp_path)

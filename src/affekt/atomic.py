@@ -1,4 +1,4 @@
-"""Write a file whole or not at all."""
+"""Write a file, or a record at the end of one, whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 
 from affekt.errors import StorageError
 
-__all__ = ["is_part", "replacing", "write_text"]
+__all__ = ["Appended", "is_part", "replacing", "write_text"]
 
 _SUFFIX = ".part"
 
@@ -43,8 +44,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     except StorageError:
         raise
     except OSError as error:
-        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
-        raise StorageError(f"could not write {path}: {why}; nothing was left half written") from error
+        raise StorageError(f"could not write {path}: {_why(error)}; nothing was left half written") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -59,3 +59,66 @@ def write_text(path: str | Path, text: str) -> None:
     """Write a UTF-8 text file whole or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8", newline="")
+
+
+class Appended:
+    """A file that records are added to. Nothing waits in memory, so closing it cannot fail on a full disk."""
+
+    def __init__(self, path: Path, keep: int | None = None) -> None:
+        """Opens the file, made if it is not there, for adding to its end.
+
+        Args:
+            path: the file; its folder is there.
+            keep: how many of its bytes stay; None is all.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self._path = path
+        try:
+            self._file = path.open("ab", buffering=0)
+            if keep is not None:
+                self._file.truncate(keep)
+        except OSError as error:
+            raise StorageError(f"could not write {path}: {_why(error)}") from error
+
+    def add(self, record: bytes, sync: bool = False) -> None:
+        """Adds a record, at least as far as the system.
+
+        Args:
+            record: its bytes, line feed included.
+            sync: wait until the disk has it.
+
+        Raises:
+            StorageError: the disk is full or the file is gone; of the record nothing is left.
+        """
+        before = os.fstat(self._file.fileno()).st_size
+        try:
+            rest = memoryview(record)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            if sync:
+                os.fsync(self._file.fileno())
+        except OSError as error:
+            with suppress(OSError):
+                self._file.truncate(before)
+            raise StorageError(
+                f"could not write {self._path}: {_why(error)}; what was finished before is kept, and the "
+                f"same command goes on"
+            ) from error
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._file.close()
+
+    def __enter__(self) -> Appended:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _why(error: OSError) -> str:
+    return "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from affekt.atomic import Appended
 from affekt.errors import StorageError
 
 if TYPE_CHECKING:
@@ -40,12 +41,9 @@ class Answers:
             path.parent.mkdir(parents=True, exist_ok=True)
             content = path.read_bytes() if path.exists() else b""
             kept, self.done = _found(path, content, wanted)
-            self._file: BinaryIO = path.open("ab")
-            if kept < len(content):
-                self._file.truncate(kept)
-            elif content and not content.endswith(b"\n"):
-                self._file.write(b"\n")
-            self._file.flush()
+            self._file = Appended(path, kept)
+            if kept == len(content) > 0 and not content.endswith(b"\n"):
+                self._file.add(b"\n")
         except StorageError:
             raise
         except OSError as error:
@@ -54,20 +52,13 @@ class Answers:
         """Bytes of an unfinished answer at the end, dropped."""
 
     def write(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Appends the answers to one request, all at once, and hands them to the system.
+        """Appends the answers to one request, all or none of them, and hands them to the system.
 
         Raises:
             StorageError: the disk is full or the file is gone; what was written before stays.
         """
         text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
-        try:
-            self._file.write(text.encode("utf-8", "backslashreplace"))
-            self._file.flush()
-        except OSError as error:
-            raise StorageError(
-                f"could not write {self.path}: {error.strerror or error}; what was finished before is kept, "
-                f"and the same command goes on"
-            ) from error
+        self._file.add(text.encode("utf-8", "backslashreplace"))
 
     def __enter__(self) -> Answers:
         return self

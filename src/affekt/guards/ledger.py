@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any
 
-from affekt.errors import CalibrationError, StorageError
+from affekt.atomic import Appended, write_text
+from affekt.errors import CalibrationError
 
 __all__ = ["Ledger"]
 
@@ -25,25 +26,20 @@ class Ledger:
             key: what the scores depend on; the file must have been begun with the same.
 
         Raises:
-            CalibrationError: the file is of another run.
+            CalibrationError: the file is of another run, or cannot be read.
         """
         self.rows: dict[str, Mapping[str, float]] = {}
         self._path = None if path is None else Path(path)
         self._key = key
-        self._file: TextIO | None = None
+        self._file: Appended | None = None
         if self._path is not None and self._path.is_file():
             self._read(self._path)
 
     def __enter__(self) -> Ledger:
         if self._path is not None:
-            try:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("w", encoding="utf-8")
-                self._write({"key": self._key})
-                for id, scores in self.rows.items():
-                    self._write(_row(id, scores))
-            except OSError as error:
-                raise StorageError(f"could not write {self._path}: {error.strerror}") from error
+            rows = [_line(_row(id, scores)) for id, scores in self.rows.items()]
+            write_text(self._path, "".join([_line({"key": self._key}), *rows]))
+            self._file = Appended(self._path)
         return self
 
     def __exit__(
@@ -53,17 +49,16 @@ class Ledger:
             self._file.close()
 
     def add(self, id: str, scores: Mapping[str, float]) -> None:
-        """One reply's scores."""
+        """One reply's scores; raises StorageError where they cannot be written down."""
         self.rows[id] = scores
-        self._write(_row(id, scores))
-
-    def _write(self, record: Mapping[str, Any]) -> None:
         if self._file is not None:
-            self._file.write(json.dumps(record, allow_nan=False) + "\n")
-            self._file.flush()
+            self._file.add(_line(_row(id, scores)).encode())
 
     def _read(self, path: Path) -> None:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError as error:
+            raise CalibrationError(f"{path}: cannot be read ({error.strerror})") from error
         records = [_parsed(line) for line in lines]
         if not records or records[0] is None or records[0].get("key") != self._key:
             raise CalibrationError(
@@ -79,6 +74,10 @@ class Ledger:
 def _row(id: str, scores: Mapping[str, float]) -> dict[str, Any]:
     """JSON has no minus infinity, the score of a reply without tokens."""
     return {"id": id, "scores": {name: None if score == -inf else score for name, score in scores.items()}}
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    return json.dumps(record, allow_nan=False) + "\n"
 
 
 def _parsed(line: str) -> dict[str, Any] | None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 
-from affekt.atomic import write_text
+from affekt.atomic import Appended, write_text
 from affekt.concepts.writing.checks import Refusal
 from affekt.concepts.writing.kinds import Kind
 from affekt.concepts.writing.order import Cell, cell_key
@@ -71,7 +70,7 @@ class Folder:
             self._lock.release()
             raise
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> Appended:
         log = self.path / LOG
         if not log.exists():
             foreign = sorted(file.name for file in self.path.rglob("*.jsonl"))
@@ -80,7 +79,8 @@ class Folder:
                     f"{self.path} holds {foreign[0]} and no {LOG}: not written by affekt corpus write; name "
                     f"another folder"
                 )
-            self._append_to(log.open("ab"), {"format": _FORMAT, "kind": self.kind.name})
+            with Appended(log) as fresh:
+                fresh.add(_line({"format": _FORMAT, "kind": self.kind.name}), sync=True)
         content = log.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         lines = whole.splitlines()
@@ -99,10 +99,7 @@ class Folder:
             raise
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise CorpusError(f"{log} is damaged ({error}); name another folder") from error
-        file = log.open("r+b")
-        file.truncate(len(whole))
-        file.seek(0, os.SEEK_END)
-        return file
+        return Appended(log, len(whole))
 
     def add(self, call: Call) -> None:
         """Append a call, and hand it to the disk.
@@ -117,20 +114,8 @@ class Folder:
             "records": call.records,
             "refused": [[one.reason, one.detail] for one in call.refused],
         }
-        try:
-            self._append_to(self._file, line)
-        except OSError as error:
-            raise StorageError(
-                f"could not write in {self.path}: {error.strerror or error}; what was finished is kept, and "
-                f"the same command goes on"
-            ) from error
+        self._file.add(_line(line), sync=True)
         self.calls.append(call)
-
-    @staticmethod
-    def _append_to(file: BinaryIO, line: dict[str, Any]) -> None:
-        file.write((json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
-        file.flush()
-        os.fsync(file.fileno())
 
     def records(self) -> Iterator[dict[str, Any]]:
         """All texts that were taken."""
@@ -169,6 +154,10 @@ def export(folder: Folder, order: Sequence[Cell]) -> list[Path]:
         write_text(file, "".join(f"{line}\n" for line in lines))
         files.append(file)
     return files
+
+
+def _line(fields: Mapping[str, Any]) -> bytes:
+    return (json.dumps(fields, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _call(line: dict[str, Any]) -> Call:
