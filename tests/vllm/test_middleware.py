@@ -86,8 +86,10 @@ class Served:
         await send({"type": "http.response.body", "body": b"data: [DONE]\n\n", "more_body": False})
 
     def ask(self, **fields: Any) -> tuple[int, bytes]:
+        return self.post(json.dumps({**CHAT, **fields}).encode())
+
+    def post(self, raw: bytes) -> tuple[int, bytes]:
         sent: list[dict[str, Any]] = []
-        raw = json.dumps({**CHAT, **fields}).encode()
         scope = {
             "type": "http", "method": "POST", "path": "/v1/chat/completions", "app": self,
             "headers": [(b"content-length", b"1")],
@@ -176,6 +178,21 @@ def test_the_cache_salt_goes_with_the_bias_and_the_clients_own(served: Served) -
 def test_fields_that_cannot_be_meant_are_refused(served: Served, fields: Any, says: str) -> None:
     status, body = served.ask(**fields)
     assert status == 400 and says in json.loads(body)["error"]["message"] and not served.seen
+
+
+@pytest.mark.parametrize("body", [b'[1, "emotions"]', b'{"emotions"', b"[" * 20_000 + b'"emotions"'])
+def test_a_body_that_is_no_object_is_refused(served: Served, body: bytes) -> None:
+    status, told = served.post(body)
+    assert status == 400 and b"JSON" in told and not served.seen
+
+
+def test_an_order_spelt_with_escapes_does_not_get_past_the_desk(served: Served) -> None:
+    plain = json.dumps({**CHAT, "tag": "\u00e9"}).encode()
+    assert b"\\u" in plain and served.post(plain)[0] == 200
+    hidden = plain.replace(b'"tag"', b'"vllm_xargs": {"\\u0061ffekt": "{}"}, "tag"')
+    status, told = served.post(hidden)
+    assert status == 400 and b"vllm_xargs.affekt is set by Affekt" in told
+    assert len(served.seen) == 1
 
 
 def test_a_vllm_without_affekts_worker_refuses_what_it_could_not_do(served: Served) -> None:

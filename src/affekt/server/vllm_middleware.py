@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.order import FIELD
 from affekt.engines.vllm.worker import CONFIG
-from affekt.errors import AffektError, ModelError
+from affekt.errors import AffektError, ModelError, PromptError
 from affekt.server.vllm_asking import Desk, Watched, failure
 
 __all__ = ["Middleware"]
@@ -25,8 +26,8 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 PATHS = {"/v1/chat/completions": True, "/v1/completions": False}
 """Which are chats."""
 
-FIELDS = (b'"emotion_bias"', b'"emotions"', b'"affekt"')
-"""What a body that concerns Affekt holds somewhere."""
+FIELDS = ("emotion_bias", "emotions", FIELD)
+"""What a body that concerns Affekt holds, the last one among `vllm_xargs`."""
 
 WAIT = 10.0
 """Seconds that a reading may come after the reply is whole."""
@@ -47,14 +48,16 @@ class Middleware:
             await self._app(scope, receive, send)
             return
         raw = await _whole(receive)
-        if not any(name in raw for name in FIELDS):
+        if not _concerns(raw):
             await self._app(scope, _again(raw, receive), send)
             return
         try:
             body = json.loads(raw)
+            if not isinstance(body, dict):
+                raise PromptError(f"the body must be a JSON object, not {type(body).__name__}")
             desk = self._opened(scope["app"].state)
             body, watched = desk.prepared(body, PATHS[scope["path"]])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             known = error if isinstance(error, AffektError) else AffektError(f"the body is no JSON: {error}")
             await _answer(send, 400, failure(known))
             return
@@ -194,6 +197,23 @@ class _Telling:
             if there or self._watched.refused or asyncio.get_running_loop().time() > until:
                 return
             await asyncio.sleep(0.005)
+
+
+def _concerns(raw: bytes) -> bool:
+    """Whether a body may hold a field of Affekt's, whose name JSON can spell with escapes too: an order that
+    came to a worker past the desk would steer without limits, and without a salt for the prefix cache."""
+    if any(f'"{name}"'.encode() in raw for name in FIELDS):
+        return True
+    if b"\\u" not in raw:
+        return False
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        return False  # vLLM refuses it
+    if not isinstance(body, dict):
+        return False
+    xargs = body.get("vllm_xargs")
+    return any(name in body or (isinstance(xargs, dict) and name in xargs) for name in FIELDS)
 
 
 async def _lines(data: bytes) -> AsyncIterator[bytes]:
