@@ -125,6 +125,7 @@ def test_readings_are_summed_up(engine: Spied, tmp_path: Path) -> None:
         ({"prompt": "x", "stop": 3}, "stop: expected a list of texts"),
         ({"prompt": "long " * 2100}, "2,048"),
         ({"prompt": "x", "n": 0}, "n is 0"),
+        ({"prompt": "x", "temperature": 10**400}, "temperature: 10000000000000000000… is too large"),
         ({"prompt": "x", "n": 10**9}, "n: 1000000000 replies; at most 1,024"),
         ('{"prompt": "x", "seed": ' + "1" * 5000 + "}", "not JSON"),
         ({"messages": [{"role": ["user"], "content": "x"}]}, "unknown role ['user']"),

@@ -191,6 +191,8 @@ def _check(fields: Mapping[str, Any]) -> None:
         value = fields.get(key, 0)
         if isinstance(value, bool) or not isinstance(value, (int, kind)):
             raise PromptError(f"{key}: expected a {'whole ' * (kind is int)}number, not {value!r}")
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise PromptError(f"{key}: {value!s:.20}… is too large a number")
     if fields.get("n", 1) > MOST_REPLIES:
         raise PromptError(
             f"n: {fields['n']} replies; at most {MOST_REPLIES:,} a record, more by more records"
