@@ -16,13 +16,10 @@ from typing import Any
 import httpx
 import pytest
 
-from affekt.engines import Reply, Request, Sampling, Token
-from affekt.errors import AffektError
 from affekt.server import Settings
-from affekt.server.runner import Broken, Busy, Draining, Runner
 from affekt.server.stalled import Stalled
 from affekt.server.store import StoreError
-from tests.engines.small import CHAT, engine
+from tests.engines.small import CHAT
 from tests.server.running import Running, running
 
 LONG = {"messages": CHAT, "max_tokens": 400, "temperature": 0, "logit_bias": None}
@@ -201,111 +198,3 @@ def test_a_reply_that_is_not_on_record_is_not_given(tmp_path: Path, monkeypatch:
                 ) as stream:
                     lines = [line for line in stream.iter_lines() if line.startswith("data:")]
                 assert "audit_trail_failed" in lines[-1] and "[DONE]" not in lines[-1]
-
-
-class Scripted:
-    """A batch that fails on a word, and otherwise replies with one token."""
-
-    def __init__(self) -> None:
-        self.asked: list[Request] = []
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.asked)
-
-    def add(self, request: Request) -> str:
-        if request.source == "refuse":
-            raise AffektError("refused")
-        self.asked.append(request)
-        return str(request.id)
-
-    def cancel(self, id: str) -> None:
-        self.asked = [request for request in self.asked if request.id != id]
-
-    def step(self) -> list[Token | Reply]:
-        if any(request.source == "fail" for request in self.asked):
-            raise RuntimeError("out of memory")
-        out: list[Token | Reply] = [
-            piece
-            for request in self.asked
-            for piece in engine().generate([Request(CHAT, Sampling(max_tokens=1), id=request.id)])
-        ]
-        self.asked = []
-        return out
-
-    def rescued(self) -> list[Reply]:
-        return []
-
-    def close(self) -> None:
-        self.asked = []
-
-
-def test_an_engine_that_fails_takes_its_own_requests_with_it_and_no_others() -> None:
-    runner = Runner(Scripted, queue=3)
-
-    async def ask(source: str, id: str) -> list[Token | Reply]:
-        return [piece async for piece in runner.submit(Request(source), id)]
-
-    async def all_of_it() -> None:
-        with pytest.raises(AffektError, match="refused"):
-            await ask("refuse", "a")
-        with pytest.raises(Broken, match="out of memory"):
-            await ask("fail", "b")
-        assert isinstance((await ask("go on", "c"))[-1], Reply)
-        assert runner.live == 0
-        assert await runner.drain(1)
-        with pytest.raises(Draining):
-            runner.submit(Request("late"), "d")
-
-    asyncio.run(all_of_it())
-    runner.stop()
-    assert not runner.alive
-
-
-def test_an_engine_that_cannot_be_opened_again_fails_requests_and_tries_with_the_next() -> None:
-    room = True
-
-    def open_batch() -> Scripted:
-        if not room:
-            raise MemoryError("no room")
-        return Scripted()
-
-    runner = Runner(open_batch, queue=3)
-
-    async def ask(source: str, id: str) -> list[Token | Reply]:
-        return [piece async for piece in runner.submit(Request(source), id)]
-
-    async def all_of_it() -> None:
-        nonlocal room
-        room = False
-        with pytest.raises(Broken, match="out of memory"):
-            await ask("fail", "a")
-        with pytest.raises(Broken, match="cannot be opened again: MemoryError: no room"):
-            await ask("go on", "b")
-        room = True
-        assert isinstance((await ask("go on", "c"))[-1], Reply)
-
-    asyncio.run(all_of_it())
-    assert runner.alive
-    runner.stop()
-
-
-def test_places_are_counted() -> None:
-    class Never(Scripted):
-        def step(self) -> list[Token | Reply]:
-            time.sleep(0.01)
-            return []
-
-    runner = Runner(Never, queue=2)
-
-    async def fill() -> None:
-        streams = [runner.submit(Request("x"), str(number)) for number in range(2)]
-        with pytest.raises(Busy):
-            runner.submit(Request("x"), "2")
-        waiting = asyncio.ensure_future(anext(aiter(streams[0])))
-        await asyncio.sleep(0.05)
-        runner.stop()
-        with pytest.raises(Draining):
-            await waiting
-
-    asyncio.run(fill())
