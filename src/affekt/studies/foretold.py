@@ -141,7 +141,7 @@ def rise(z: Places, names: Sequence[str], name: str, n: int) -> Check:
         "not reproduced" if not beyond or risen <= n / 2 else "reproduced" if risen == n else "partly"
     )
     return Check(
-        f"`{name}` rises from the user's last token to the prompt's end",
+        f"“{name}” rises from the user's last token to the prompt's end",
         "in all 8 scenarios",
         "–",
         f"in {risen} of {n}; mean rise {strength:+.2f} of its spread, 95 % of random mixtures within "

@@ -101,12 +101,12 @@ def layers(lab: Lab) -> Result:
     checks = [
         _check(changes[kind].places[rule.place], rule) for kind, rules in RULES.items() for rule in rules
     ]
-    held = sum(check.verdict == "reproduced" for check in checks)
+    held = [check for check in checks if check.verdict == "reproduced"]
     return Result(
         "layers",
         "Where in depth is an emotion read?",
-        f"Of {len(checks)} findings on depth {held} are seen: "
-        + "; ".join(f"{check.what}: {check.here} ({check.verdict})" for check in checks)
+        f"Of {len(checks)} findings on depth {len(held)} are seen beyond random mixtures of the vectors"
+        + "".join(f"; {check.what}: {check.here}" for check in held)
         + ".",
         (Table.of("layers", rows), *(c.map_table(k) for k, c in changes.items() if c.map is not None)),
         (

@@ -104,8 +104,8 @@ def _mixed(texts: Sequence[str]) -> list[str]:
 def _risen(lab: Lab, z: Places, n: int) -> Check:
     if RISES in lab.names and n:
         return rise(z, lab.names, RISES, n)
-    why = f"no `{RISES}` vector" if n else "no replies"
-    return unjudged(f"`{RISES}` rises from the user's last token to the prompt's end", "in all 8", "–", why)
+    why = f"no “{RISES}” vector" if n else "no replies"
+    return unjudged(f"“{RISES}” rises from the user's last token to the prompt's end", "in all 8", "–", why)
 
 
 def _judged(

@@ -182,7 +182,7 @@ def _checks(model: dict[tuple[str, str], np.ndarray], said: dict[tuple[str, str]
         by_sign(
             "other speaker, both roles: same emotion nearer than others, beyond the words",
             "high, shared by both roles",
-            "always `loving` on one",
+            "always “loving” on one",
             beyond(OTHER_A, OTHER_U),
         ),
         by_sign(
