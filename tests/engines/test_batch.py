@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -168,3 +169,25 @@ def test_a_caller_who_walks_away_frees_everything() -> None:
     assert not batch.busy
     assert hooks(one.model) == 0
     assert torch.equal(before, plain_logits(one.model))
+
+
+def test_a_request_that_comes_while_others_are_cancelled_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = engine().open_batch()
+    for id in ("kept", "gone"):
+        batch.add(Request(TEXT, Sampling(max_tokens=2), id=id))
+    batch.cancel("gone")
+
+    def filled(entries: Iterable[Any] = ()) -> deque[Any]:
+        kept = deque(entries)
+        batch.add(Request(TEXT, Sampling(max_tokens=2), id="late"))
+        return kept
+
+    monkeypatch.setattr("affekt.engines.transformers.batch.deque", filled)
+    pieces = batch.step()
+    monkeypatch.undo()
+    replies = replies_of([*pieces, *drain(batch)])
+    assert {id: reply.finish_reason for id, reply in replies.items()} == {
+        "kept": "length",
+        "gone": "cancelled",
+        "late": "length",
+    }

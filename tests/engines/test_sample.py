@@ -102,3 +102,8 @@ def test_probabilities_of_draws_are_those_of_the_model() -> None:
         abs(share - probabilities[best])
         < 4 * (probabilities[best] * (1 - probabilities[best]) / 400) ** 0.5 + 1e-3
     )
+
+
+def test_a_temperature_near_zero_is_greedy() -> None:
+    logits = torch.tensor([[1.0, 30.0, -1.0, 29.0]])
+    assert choose(logits, [Chooser(Sampling(seed=7, temperature=1e-300), 0)]) == [1]

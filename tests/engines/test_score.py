@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -244,3 +245,14 @@ def test_groups_of_prompts() -> None:
     many = [(*range(40), *middle, i) for middle in (one, other) for i in range(30)]
     assert groups(many) == [list(range(30)), list(range(30, 60))]
     assert list(alike([])) == []
+
+
+def test_prompts_of_the_same_tokens_in_other_roles_are_steered_each_in_its_own_way() -> None:
+    one = engine()
+    prompt = encode(one.model.tokenizer, CHAT, generation_prompt=True)
+    other = replace(prompt, roles=("user",) * len(prompt))
+    spec = {"calm": {"dose": 0.5, "where": {"role": "user"}}}
+    together = one.score([prompt, other], [SAID[0]] * 2, spec)
+    for source, own in zip((prompt, other), together, strict=True):
+        assert np.allclose(one.score([source], [SAID[0]], spec)[0], own, atol=1e-5)
+    assert not np.allclose(together[0], together[1], atol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 
 from affekt.engines.engine import Reply, Request, Token
@@ -23,7 +24,9 @@ class Batch:
 
     def __init__(self, core: Core, rows: int, cells: int, chunk: int | None) -> None:
         self._core, self._rows, self._cells, self._chunk = core, rows, cells, chunk
+        self._added: deque[Entry] = deque()
         self._waiting: deque[Entry] = deque()
+        self._naming = threading.Lock()
         self._filling: Filling | None = None
         self._grid: Grid | None = None
         self._out: list[Token | Reply] = []
@@ -40,7 +43,7 @@ class Batch:
     @property
     def busy(self) -> bool:
         """Whether a step has anything to do."""
-        return bool(self._waiting or self._filling or self._grid)
+        return bool(self._added or self._waiting or self._filling or self._grid)
 
     def add(self, request: Request) -> str:
         """Takes a request in; it begins when there is room.
@@ -57,13 +60,14 @@ class Batch:
         """
         if self._closed:
             raise AffektError("the batch is closed; open another")
-        id = request.id if request.id is not None else str(self._count)
-        if id in self._names:
-            raise PromptError(f"two requests of the id {id!r} at once")
-        entry = ready(self._core, request, id)
-        self._count += 1
-        self._names.add(id)
-        self._waiting.append(entry)
+        with self._naming:
+            id = request.id if request.id is not None else str(self._count)
+            if id in self._names:
+                raise PromptError(f"two requests of the id {id!r} at once")
+            entry = ready(self._core, request, id)
+            self._count += 1
+            self._names.add(id)
+            self._added.append(entry)
         return id
 
     def cancel(self, id: str) -> None:
@@ -84,6 +88,10 @@ class Batch:
         """
         try:
             with self._core.turn():
+                # The thread that steps has a queue of its own: one that is filled meanwhile cannot be gone
+                # through.
+                while self._added:
+                    self._waiting.append(self._added.popleft())
                 self._cancel()
                 self._fill()
                 if self._grid is not None:
@@ -93,7 +101,8 @@ class Batch:
             self.close()
             raise
         out, self._out = self._out, []
-        self._names -= self._over(out)
+        with self._naming:
+            self._names -= self._over(out)
         return out
 
     def rescued(self) -> list[Reply]:
@@ -104,6 +113,7 @@ class Batch:
     def close(self) -> None:
         """Forgets every request and frees the cache; no reply comes of them any more."""
         self._closed = True
+        self._added.clear()
         self._waiting.clear()
         self._filling = self._grid = None
 

@@ -85,7 +85,7 @@ def heard(model: Opened, program: Program | None, prompt: Encoded, said: Sequenc
     """A program that has heard a whole continuation, as it would have while that was written."""
     if program is None or not program.waits:
         return program
-    wording = Wording(model.tokenizer)
+    wording = Wording(model.tokenizer, before=prompt.ids if "text" in prompt.roles else ())
     for index, id in enumerate(said):
         wording.add(id)
         program = program.heard(wording.text, len(prompt) + index + 1)

@@ -13,6 +13,9 @@ from affekt.engines.engine import Sampling
 
 __all__ = ["Chooser", "choose"]
 
+COLD = 1e-5
+"""A temperature under it is greedy: the logits divided by it would not be numbers any more."""
+
 FEW = 1024
 """Candidates that nucleus sampling looks at before it sorts the whole vocabulary."""
 
@@ -22,7 +25,7 @@ class Chooser:
 
     def __init__(self, sampling: Sampling, choice: int) -> None:
         self.sampling = sampling
-        self.greedy = sampling.temperature == 0
+        self.greedy = sampling.temperature < COLD
         if not self.greedy:
             seed = secrets.randbits(62) if sampling.seed is None else sampling.seed
             self._random = torch.Generator().manual_seed((seed + choice * 0x9E3779B97F4A7C15) % (1 << 63))

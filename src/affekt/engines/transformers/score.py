@@ -58,9 +58,10 @@ def pair(core: Core, prompt: Encoded, text: str | Sequence[int], bias: Bias) -> 
 def score(core: Core, pairs: Sequence[Pair]) -> list[Float[np.ndarray, " tokens"]]:
     """The score verb on pairs; see `Engine.score`. What several pairs share is run once: a prompt steered
     alike, and of one text under many biases the blocks before the first that any of them steers."""
-    groups: dict[tuple[tuple[int, ...], str], list[int]] = {}
+    groups: dict[tuple[Encoded | tuple[int, ...], str], list[int]] = {}
     for index, pair in enumerate(pairs):
-        groups.setdefault((pair.prompt.ids, pair.head), []).append(index)
+        # A bias may go by roles and spans, which prompts of the same tokens need not share.
+        groups.setdefault((pair.prompt if pair.head else pair.prompt.ids, pair.head), []).append(index)
     shared = [group for group in groups.values() if len(group) > 1]
     texts: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
     for index in (group[0] for group in groups.values() if len(group) == 1):
