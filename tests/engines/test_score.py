@@ -183,6 +183,8 @@ def test_wrong_pairs_are_refused_and_leave_nothing_behind() -> None:
         one.score([TEXT], ["a", "b"])
     with pytest.raises(PromptError, match="empty continuation"):
         one.score([TEXT], [""])
+    with pytest.raises(PromptError, match="half a surrogate pair"):
+        one.score([TEXT], ["a \ud83d"])
     with pytest.raises(PromptError, match="takes 2,048"):
         one.score([LONG], [[7] * 2048])
     with pytest.raises(PromptError, match="biases for"):

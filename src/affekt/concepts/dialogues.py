@@ -111,7 +111,7 @@ def two_emotions_in(path: Path | Traversable) -> Iterator[TwoEmotions]:
             _texts(message, ("content",), where)
         if {message["role"] for message in messages} != {"user", "assistant"}:
             raise CorpusError(f"{where}: both sides must speak")
-        yield TwoEmotions(topic, user, assistant, tuple(messages))  # type: ignore[arg-type]
+        yield TwoEmotions(topic, user, assistant, tuple(messages))
 
 
 def scenes_in(path: Path | Traversable) -> Iterator[Deflection]:

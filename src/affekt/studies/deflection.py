@@ -144,7 +144,8 @@ def _rest(
     _, size, basis = torch.linalg.svd(story.double(), full_matrices=False)
     part = (size**2).cumsum(0) / (size**2).sum()
     kept = basis[: int((part < SPACE).sum()) + 1]
-    return vectors.double() - vectors.double() @ kept.T @ kept
+    rest: Tensor = vectors.double() - vectors.double() @ kept.T @ kept
+    return rest
 
 
 def _provoked(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,7 +15,6 @@ from affekt.concepts.shipped import deflection, two_emotions
 from affekt.engines import TransformersEngine
 from affekt.models.model import Model
 from affekt.vectors import ConceptVectors
-from affekt.vectors.directions import unit
 
 __all__ = ["Lab", "Progress", "Scale"]
 
@@ -90,10 +88,3 @@ class Lab:
         """Reports progress."""
         if self.progress is not None:
             self.progress(stage, done, total)
-
-    def random_set(self, seed: int) -> ConceptVectors:
-        """The same set with random unit directions in place of every vector, for a control arm."""
-        generator = torch.Generator().manual_seed(seed)
-        shape = self.vectors.projected.shape
-        drawn = unit(torch.randn(shape, generator=generator))
-        return replace(self.vectors, raw=drawn, projected=drawn.clone(), whitened=drawn.clone())

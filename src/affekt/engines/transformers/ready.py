@@ -10,7 +10,7 @@ from affekt.concepts.source import Source
 from affekt.engines.engine import BiasLike, Opened
 from affekt.engines.transformers.wording import Wording
 from affekt.errors import PromptError, UnknownConcept, VectorsError
-from affekt.models.prompt import Encoded, encode
+from affekt.models.prompt import Encoded, encode, require_text
 from affekt.steering.bias import Bias, parse
 from affekt.steering.program import Program, compile
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -69,6 +69,7 @@ def picked_of(
 def said_of(model: Opened, prompt: Encoded, said: str | Sequence[int]) -> tuple[int, ...]:
     """A continuation's tokens, by itself; PromptError for none, or more than the context holds."""
     if isinstance(said, str):
+        require_text(said)
         said = model.tokenizer(said, add_special_tokens=False)["input_ids"]
     ids = tuple(int(id) for id in said)
     if not ids:

@@ -159,6 +159,12 @@ def belong(vectors: ConceptVectors, model: Any, sibling: bool = False) -> None:
     except ModelError:
         # Files that only vLLM finds: the shape is all that can be compared.
         text, own = model.hf_text_config, vectors.provenance.model
-        shape = {"n_layers": int(text.num_hidden_layers), "d_model": int(text.hidden_size)}
-        identity, sibling = replace(own, name=str(model.model), weights_sha256="unknown", **shape), True
+        identity = replace(
+            own,
+            name=str(model.model),
+            weights_sha256="unknown",
+            n_layers=int(text.num_hidden_layers),
+            d_model=int(text.hidden_size),
+        )
+        sibling = True
     vectors.require(identity, sibling)
