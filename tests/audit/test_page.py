@@ -34,6 +34,10 @@ def test_the_page_of_a_comparison() -> None:
     assert html.count("<figure>") == 3 * len(one.views) + 2
     assert "no claim that a model feels" in body and "median cosine" in body
     assert all(carrier.text in body for carrier in one.carriers)
+    stored = page([replace(one, tuned="/runs/a/step-10"), replace(one, tuned="./step-20")], [[], []])
+    assert "<h1>What changed from base to step-10, step-20</h1>" in stored and "/runs/a/step-10" in stored
+    alike = page([replace(one, tuned="/runs/a/last"), replace(one, tuned="/runs/b/last")], [[], []])
+    assert "<h2>/runs/a/last</h2>" in alike and "<h2>/runs/b/last</h2>" in alike
     console = Console(file=StringIO(), width=80)
     render(one, console)
     printed = console.file.getvalue()  # type: ignore[attr-defined]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 from affekt.audit import charts
 from affekt.audit.comparison import ALL, Comparison, Shift
@@ -26,19 +27,26 @@ def page(comparisons: Sequence[Comparison], examples: Sequence[Sequence[Example]
         comparisons: one for each tuned model.
         examples: for each comparison, texts that both models have read.
     """
-    base = comparisons[0].base
-    names = ", ".join(one.tuned for one in comparisons)
-    parts = [_part(one, shown) for one, shown in zip(comparisons, examples, strict=True)]
+    base, *names = _titles([comparisons[0].base, *(one.tuned for one in comparisons)])
+    parts = [_part(title, one, shown) for title, one, shown in zip(names, comparisons, examples, strict=True)]
     return sheet(
-        f"What changed from {base} to {names}", "".join(parts) + f"<footer><p>{escape(LIMITS)}</p></footer>"
+        f"What changed from {base} to {', '.join(names)}",
+        "".join(parts) + f"<footer><p>{escape(LIMITS)}</p></footer>",
     )
 
 
-def _part(one: Comparison, examples: Sequence[Example]) -> str:
+def _titles(names: Sequence[str]) -> list[str]:
+    """Models in folders by the folder's name, where that tells them apart."""
+    short = [Path(name).name if Path(name).is_absolute() or name.startswith(".") else name for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
+
+
+def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
     groups = [group for group in one.groups if group != ALL]
     pair = [group for group in ("neutral", "challenging") if group in groups] or groups[:2]
     pieces = [
-        f"<h2>{escape(one.tuned)}</h2>",
+        f"<h2>{escape(title)}</h2>",
+        *([f'<p class="small">{escape(one.tuned)}</p>'] if title != one.tuned else []),
         f'<p class="lead">{escape(headline(one))}</p>',
         *(f"<p>{escape(text)}</p>" for text in (*meaning(one), *one.notes)),
     ]
