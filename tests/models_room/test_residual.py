@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping
 
@@ -217,3 +218,13 @@ def test_another_threads_forward_waits_until_the_hooks_are_gone() -> None:
     other.join()
     assert torch.equal(found[2], plain[2])
     assert not torch.allclose(steered[2], plain[2])
+
+
+def test_a_copy_of_a_model_has_a_network_and_a_turn_of_its_own() -> None:
+    model = tiny("llama")
+    other = copy.deepcopy(model)
+    assert other.turn is not model.turn and other.identity == model.identity
+    assert all(any(layer is part for part in other.network.modules()) for layer in other.layers)
+    assert next(other.network.parameters()) is not next(model.network.parameters())
+    with model.turn, capture(other, [0], lambda _, residual: None):
+        pass

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from affekt.concepts.dialogues import TwoEmotions
+from affekt.studies import Lab
 from affekt.studies import speakers as study
 from affekt.studies.agreement import Words, alike, own_above_others
 from affekt.studies.regulation import evoked, regulation
@@ -60,10 +64,13 @@ def test_speakers_whose_emotion_is_planted_are_found(monkeypatch: pytest.MonkeyP
     here = lab()
     units_of = here.units()
 
-    def planted(_lab: object, dialogues: object, role: str, _layer: int) -> torch.Tensor:
-        own = [here.names.index(getattr(d, role)) for d in dialogues]  # type: ignore[attr-defined]
+    def of_role(dialogues: Sequence[TwoEmotions], role: str) -> torch.Tensor:
+        own = [here.names.index(getattr(d, role)) for d in dialogues]
         noise = torch.randn(len(own), units_of.shape[1], generator=torch.Generator().manual_seed(len(role)))
         return 3 * units_of[own] + 0.3 * noise
+
+    def planted(_lab: Lab, dialogues: Sequence[TwoEmotions]) -> dict[str, torch.Tensor]:
+        return {role: of_role(dialogues, role) for role in ("user", "assistant")}
 
     monkeypatch.setattr(study, "_residuals", planted)
     result = study.speakers(here)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -48,6 +49,11 @@ class Model:
     """The longest sequence it takes, in tokens."""
     turn: AbstractContextManager[Any] = field(default_factory=threading.RLock, compare=False, repr=False)
     """Held while hooks are on the network: they are its state, whichever engine put them there."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Model:
+        """A copy whose network and turn are its own."""
+        memo[id(self.turn)] = threading.RLock()
+        return Model(**{part.name: copy.deepcopy(getattr(self, part.name), memo) for part in fields(self)})
 
     @property
     def device(self) -> torch.device:
