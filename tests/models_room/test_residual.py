@@ -226,5 +226,3 @@ def test_a_copy_of_a_model_has_a_network_and_a_turn_of_its_own() -> None:
     assert other.turn is not model.turn and other.identity == model.identity
     assert all(any(layer is part for part in other.network.modules()) for layer in other.layers)
     assert next(other.network.parameters()) is not next(model.network.parameters())
-    with model.turn, capture(other, [0], lambda _, residual: None):
-        pass
