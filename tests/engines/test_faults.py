@@ -12,6 +12,7 @@ import torch
 
 from affekt.engines import Reply, Request, Sampling, TransformersEngine
 from affekt.engines.transformers import row as row_module
+from affekt.models.residual import capture
 from tests.engines.small import (
     CHAT,
     LONG,
@@ -162,3 +163,27 @@ def test_between_two_steps_the_network_is_the_callers() -> None:
         assert torch.equal(before, plain_logits(one.model))
         assert not torch.is_inference_mode_enabled()
     assert torch.equal(before, plain_logits(opened()))
+
+
+def test_hooks_of_ones_own_around_a_verb_cannot_lock_out_another_thread() -> None:
+    one = engine()
+    reader_in, step_in, done = threading.Event(), threading.Event(), []
+
+    def read() -> None:
+        with capture(one.model, [0], lambda _layer, _residual: None):
+            reader_in.set()
+            step_in.wait(1.0)
+            done.append(len(one.read([TEXT])))
+
+    def step() -> None:
+        reader_in.wait()
+        with one._core.turn():
+            step_in.set()
+            done.append(len(one.read([TEXT])))
+
+    threads = [threading.Thread(target=target, daemon=True) for target in (read, step)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert done == [1, 1]

@@ -3,7 +3,6 @@ is."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,6 +24,7 @@ class Core(Desk):
     """This engine's inside."""
 
     model: Model
+    kind: kv.CacheKind
 
     def __init__(
         self, model: Model, vectors: ConceptVectors | None, budget: int | None, cache: kv.CacheKind
@@ -33,14 +33,12 @@ class Core(Desk):
         self.budget = default_budget(model.device) if budget is None else budget
         """Most tokens of one forward without cache, padding included."""
         self.forward = Forward(model)
-        self._cache = cache
-        self._lock = threading.RLock()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """One thread's turn with the network. Hooks are state of it: two forwards at once would share
-        them."""
-        with self._lock, torch.inference_mode():
+        """One thread's turn with the network, whichever engines run it. Hooks are state of it: two forwards
+        at once would share them."""
+        with self.model.turn, torch.inference_mode():
             yield
 
     @cached_property
@@ -55,7 +53,7 @@ class Core(Desk):
 
     def new_cache(self, length: int, more: int = 0) -> Cache:
         """An empty cache for prompts of `length` columns and replies of `more`."""
-        return kv.new_cache(self.model.network.config, self._cache, length, more)
+        return kv.new_cache(self.model.network.config, self.kind, length, more)
 
 
 def _ends(model: Model) -> set[int]:
