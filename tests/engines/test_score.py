@@ -220,9 +220,9 @@ def test_steered_prompts_share_what_comes_before_their_spans(monkeypatch: pytest
     shared: list[int] = []
     branches = next_token._branches
 
-    def told(core: object, all_: object, programs: object, group: list[int], ids: object) -> object:
+    def told(core: object, all_: object, programs: object, group: list[int], *more: Any) -> object:
         shared.append(len(group))
-        return branches(core, all_, programs, group, ids)  # type: ignore[arg-type]
+        return branches(core, all_, programs, group, *more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(next_token, "_branches", told)
     got = one.next_token(prompts, bias=specs)

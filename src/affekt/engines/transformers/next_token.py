@@ -37,14 +37,14 @@ def next_token(
     """
     rows: dict[int, np.ndarray] = {}
     together: list[list[int]] = []
+    reach = [_unsteered(program, len(prompt)) for program, prompt in zip(programs, prompts, strict=True)]
     for free in (True, False):
         some = [i for i, program in enumerate(programs) if (program is None) is free]
-        reach = [_unsteered(programs[i], len(prompts[i])) for i in some]
-        groups = alike([prompts[i].ids for i in some], reach)
+        groups = alike([prompts[i].ids for i in some], [reach[i] for i in some])
         together += [[some[k] for k in group] for group in groups if len(group) > 1]
     single = sorted({*range(len(prompts))} - {i for group in together for i in group})
     for group in together:
-        rows |= _branches(core, prompts, programs, group, ids)
+        rows |= _branches(core, prompts, programs, group, reach, ids)
     for batch in batches([len(prompts[i]) for i in single], core.budget):
         members = [single[k] for k in batch]
         rows |= _whole(core, prompts, programs, members, ids)
@@ -115,12 +115,13 @@ def _branches(
     prompts: Sequence[Encoded],
     programs: Sequence[Program | None],
     group: Sequence[int],
+    reach: Sequence[int],
     ids: Sequence[int] | None,
 ) -> dict[int, np.ndarray]:
     """What the group shares once, then what is each one's own, beside each other."""
     first = prompts[group[0]].ids
     common = min(_shared(first, prompts[i].ids) for i in group)
-    common = min(common, *(min(len(prompts[i]) - 1, _unsteered(programs[i], len(prompts[i]))) for i in group))
+    common = min(common, *(min(len(prompts[i]) - 1, reach[i]) for i in group))
     rests = [prompts[i].ids[common:] for i in group]
     # Small parts are of almost one length: little padding, and few columns whose logits are needed.
     most = max(1, min(core.budget // PARTS, MOST_LOGITS // vocabulary(core)))
