@@ -17,26 +17,27 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from drawn import random_vectors
 
-from affekt.concepts.concept import emotions, styles
+from affekt.concepts.concept import emotions
 from affekt.concepts.shipped import stories
 from affekt.engines import Reply, Request, Sampling, TransformersEngine
 from affekt.engines.vllm import VLLMEngine
 from affekt.engines.vllm.opening import CPU_CACHE, environment
 from affekt.models import load
 from affekt.models.prompt import encode
-from affekt.vectors import ConceptVectors, Provenance, load_vectors
+from affekt.vectors import ConceptVectors, load_vectors
 from affekt.vectors.cells import layout
 from affekt.vectors.collect import from_token
 from affekt.vectors.directions import balanced
 from affekt.vectors.gather import gather_corpus
-from affekt.vectors.readout import POSITIONS
 from affekt.vectors.shelf import shelf
 
 HERE = str(Path(__file__).resolve().parent)
@@ -64,24 +65,12 @@ def chats() -> Iterator[Any]:
 
 
 def drawn(model: Any, theirs: TransformersEngine) -> ConceptVectors:
-    """Random directions of all concepts at four layers, with the norms of the model's own residual."""
-    concepts, depth, width = (*emotions(), *styles()), model.identity.n_layers, model.identity.d_model
-    layers = tuple(range(2 * depth // 3 - 3, 2 * depth // 3 + 1))
+    """Random directions, with the norms of the model's own residual."""
+    vectors = random_vectors(model)
     texts = [text.body for text in islice(stories(), 8)]
-    read = theirs.collect(texts, layers, lambda encoded: range(1, len(encoded)), False)
+    read = theirs.collect(texts, vectors.layers, lambda encoded: range(1, len(encoded)), False)
     norms = torch.stack([one.values.norm(dim=-1).mean(1) for one in read]).mean(0)
-    draw = torch.Generator().manual_seed(0)
-    shape = (len(layers), len(concepts), width)
-    parts = {
-        name: torch.nn.functional.normalize(torch.randn(shape, generator=draw), dim=-1)
-        for name in ("raw", "projected", "whitened", "weight")
-    }
-    spread = torch.ones(len(layers), len(POSITIONS), len(concepts))
-    return ConceptVectors(
-        concepts=concepts, layers=layers, **parts, mean=0 * spread, std=spread, norms=norms,
-        doses=torch.full((len(concepts),), torch.nan), read_layer=layers[-1], steer_layers=layers,
-        steer_variant="raw", provenance=Provenance(model.identity, {}, {}),
-    )  # fmt: skip
+    return replace(vectors, norms=norms)
 
 
 def plain_engine(folder: str, context: int, rows: int, dtype: str) -> Any:

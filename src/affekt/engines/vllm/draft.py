@@ -21,6 +21,7 @@ from affekt.engines.vllm.driver import Driver, Run
 from affekt.engines.vllm.order import Order, Segment
 from affekt.engines.vllm.sampled import sampled, tokens_of
 from affekt.engines.watch import Directive
+from affekt.models.prompt import Encoded
 from affekt.steering.bias import Bias
 from affekt.steering.plan import plan
 from affekt.steering.program import Program
@@ -42,7 +43,7 @@ class Draft:
     def __init__(self, desk: Desk, driver: Driver, entry: Entry, choice: int, prompt: Prompt) -> None:
         self.row = Row(desk, entry, choice)
         self._desk, self._driver, self._entry, self._prompt = desk, driver, entry, prompt
-        self._segments = [segment(entry, entry.bias, entry.program, 0)]
+        self._segments = [segment(entry.prompt, entry.bias, entry.program, 0)]
         self._bias = entry.bias
         self._pending: deque[tuple[int, float | None, tuple[TopToken, ...]]] = deque()
         self._tries = 0
@@ -129,7 +130,7 @@ class Draft:
     def _steers(self, start: int, program: Program | None) -> None:
         """From a position on, what steers the row is a program of its present bias."""
         kept = [one for one in self._segments if one.start < start]
-        self._segments = [*kept, segment(self._entry, self._bias, program, start)]
+        self._segments = [*kept, segment(self._entry.prompt, self._bias, program, start)]
 
     def _prompt_read(self) -> None:
         """Takes the readings of the whole prompt, before its first token is."""
@@ -167,15 +168,15 @@ class Draft:
         return self._driver.submit(ids, params, order)
 
 
-def segment(entry: Entry, bias: Bias, program: Program | None, start: int) -> Segment:
+def segment(prompt: Encoded, bias: Bias, program: Program | None, start: int) -> Segment:
     """What steers a row from a position on, as it is told to workers.
 
     Args:
-        entry: the request, for its prompt.
+        prompt: what it is laid out for.
         bias: what is asked for.
         program: the same for this prompt, with the markers it has heard; None changes nothing.
         start: the position.
     """
     if program is None:
-        return Segment(start, plan(Bias(), entry.prompt))
-    return Segment(start, replace(plan(bias, entry.prompt), schedules=program.schedules))
+        return Segment(start, plan(Bias(), prompt))
+    return Segment(start, replace(plan(bias, prompt), schedules=program.schedules))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from affekt.concepts.source import Source
 from affekt.engines.desk import Desk
 from affekt.engines.engine import Collected
 from affekt.engines.transformers.ready import heard, names_of, picked_of, program_of, said_of
+from affekt.engines.vllm.draft import segment
 from affekt.engines.vllm.driver import Driver
 from affekt.engines.vllm.order import Collecting, Order, Segment
 from affekt.engines.vllm.running import Job, run_all
@@ -20,7 +20,6 @@ from affekt.engines.vllm.sampled import once
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
 from affekt.steering.bias import Bias
-from affekt.steering.plan import plan
 
 __all__ = ["collect", "next_token", "read", "score"]
 
@@ -153,6 +152,4 @@ def _row(told: Mapping[int, object], ids: Sequence[int] | None, vocabulary: int)
 def _segments(desk: Desk, bias: Bias, prompt: Encoded, said: Sequence[int] = ()) -> tuple[Segment, ...]:
     """What steers a prompt and what is said after it, with the markers that are heard in that."""
     program = heard(desk.model, program_of(bias, desk.vectors, prompt, desk.model), prompt, said)
-    if program is None:
-        return ()
-    return (Segment(0, replace(plan(bias, prompt), schedules=program.schedules)),)
+    return () if program is None else (segment(prompt, bias, program, 0),)
