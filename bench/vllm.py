@@ -41,7 +41,8 @@ from affekt.vectors.gather import gather_corpus
 from affekt.vectors.shelf import shelf
 
 HERE = str(Path(__file__).resolve().parent)
-sys.path[:] = [place for place in sys.path if place != HERE]  # else `import vllm` would find this file
+# Last, else `import vllm` would find this file; not gone, since vLLM's processes run it again.
+sys.path[:] = [*(place for place in sys.path if place != HERE), HERE]
 
 TOPICS = (
     *(
