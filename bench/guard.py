@@ -1,21 +1,25 @@
 """What a calibration's promise is worth on replies it has not seen.
 
     python bench/guard.py [--model smollm2-135m-instruct] [--vectors FILE] [--tokens 40] [--keep FILE]
+                          [--confidence 0.95]
 
 The model replies to the first turn of shipped neutral dialogues. Two thirds of the replies set the thresholds
 for 1 % and 5 % false alarms per reply; alarms on the others are counted (interval: Clopper & Pearson), and
-once more as a mean over many ways to part them. Prints JSON."""
+once more as a mean over many ways to part them. With a confidence the same ways are gone through with the
+promise that it makes. Prints JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from affekt import load
 from affekt.concepts.shipped import neutral
@@ -76,18 +80,26 @@ def monitors() -> list[Monitor]:
     return [*each, *windows, Monitor("valence, low", "valence", direction="below")]
 
 
-def promises(scores: Mapping[str, Groups], share: float, splits: int, seed: int) -> list[dict[str, Any]]:
-    """Per monitor and rate: alarms on the part that was not used, and their mean over many ways to part."""
+def promises(
+    scores: Mapping[str, Groups], share: float, splits: int, seed: int, confidence: float | None = None
+) -> list[dict[str, Any]]:
+    """Per monitor and rate: alarms on the part that was not used, and the same over many ways to part.
+
+    `over_the_promise` is the share of the ways in which the alarms on the unused part, a sample itself, are
+    more than promised; `expected_over` what that share is for exchangeable replies that never tie.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for name, groups in scores.items():
         used = int(len(groups) * share)
-        for rate in (rate for rate in RATES if used >= needed(rate)):
+        for rate in RATES:
+            orders = [rng.permutation(len(groups)) for _ in range(splits)]
+            if used < needed(rate, confidence):
+                continue
             rates = []
-            for split in range(splits):
-                order = rng.permutation(len(groups))
+            for split, order in enumerate(orders):
                 before, later = ([groups[i] for i in part] for part in (order[:used], order[used:]))
-                promise = conformal(before, rate)
+                promise = conformal(before, rate, confidence)
                 if split == 0:
                     first = Drift.of(name, promise, before, later)
                 rates.append(float(np.mean([np.mean(np.array(g) > promise.threshold) for g in later])))
@@ -95,6 +107,7 @@ def promises(scores: Mapping[str, Groups], share: float, splits: int, seed: int)
                 {
                     "monitor": name,
                     "promised": rate,
+                    "confidence": confidence,
                     "threshold": first.promise.threshold,
                     "calibrated_on": first.promise.n,
                     "unused_dialogues": first.n,
@@ -105,9 +118,17 @@ def promises(scores: Mapping[str, Groups], share: float, splits: int, seed: int)
                     "promise_in_interval": first.low <= rate <= first.high,
                     "p_more_than_promised": first.p_rate,
                     f"mean_of_{splits}_splits": float(np.mean(rates)),
+                    "over_the_promise": float(np.mean(np.array(rates) > rate)),
+                    "expected_over": over_by_chance(first),
                 }
             )
     return rows
+
+
+def over_by_chance(first: Drift) -> float:
+    """Chance that the alarms on the unused part are more than promised, if each dialogue has one reply."""
+    most = math.floor(first.promise.rate * first.n + 1e-9)
+    return float(stats.betabinom.sf(most, first.n, *first.promise.spread))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -142,6 +163,7 @@ def main() -> None:
     add_options(parser)
     parser.add_argument("--splits", type=int, default=200)
     parser.add_argument("--share", type=float, default=2 / 3, help="of the dialogues that calibrate")
+    parser.add_argument("--confidence", type=float, help="of a promise about the calibration made")
     options = parser.parse_args()
     engine, scores, _ = opened(options)
     assert engine.vectors is not None
@@ -149,7 +171,11 @@ def main() -> None:
         "model": options.model,
         "layer": engine.vectors.read_layer,
         "tokens": options.tokens,
-        "calibration": promises(scores, options.share, options.splits, seed=0),
+        "calibration": [
+            row
+            for confidence in dict.fromkeys((None, options.confidence))
+            for row in promises(scores, options.share, options.splits, 0, confidence)
+        ],
     }
     print(json.dumps(result, indent=2))
 

@@ -40,7 +40,8 @@ def test_the_threshold_follows_from_the_replies(engine: Spied, tmp_path: Path) -
         f"desperate: alarm over z {over.threshold:.2f}; at most 5.00% false alarms per reply"
     )
     assert first.endswith("n = 24 dialogues, 32 replies")
-    assert f"interval {over.low:.2%} to {over.high:.2%}" in first
+    assert "on the average over calibrations" in first
+    assert f"of this one: 95 % interval {over.low:.2%} to {over.high:.2%}" in first
     assert second.startswith(f"calm:below: alarm under z {-under.threshold:.2f};")
     assert written == f"written to {tmp_path / 'v.calibration.json'}"
     made = Calibration.load(calibration_file("m", vectors))
@@ -77,6 +78,29 @@ def test_too_few_dialogues_says_how_many_are_needed(engine: Spied, tmp_path: Pat
         run(calibrate, "m", "-m", "calm", "--traffic", traffic, "--out", tmp_path / "c.json")
     assert not hasattr(engine, "asked")
     assert not (tmp_path / "c.json").exists()
+
+
+def test_a_rate_kept_with_a_confidence(engine: Spied, tmp_path: Path) -> None:
+    """The 24 dialogues do for 12 % at 95 %: 0.88 to the power of 24 is 0.047."""
+    traffic, file = log(tmp_path / "log.jsonl", 24), tmp_path / "c.json"
+    words = ("m", "-m", "calm", "--traffic", traffic, "--out", file, *SHORT, "--confidence", "0.95")
+    first, _ = run(calibrate, *words, "--rate", "0.12").splitlines()
+    [made] = Calibration.load(file).monitors
+    assert made.confidence == 0.95
+    highest = max(score for group in made.scores for score in group)
+    assert made.promise(0.12).threshold == highest
+    assert first.startswith(
+        f"calm: alarm over z {highest:.2f}; at most 12.00% false alarms per reply with 95% confidence "
+        f"(of this one: under {1 - 0.05 ** (1 / 24):.2%} with it), n = 24 dialogues"
+    )
+    [row] = json.loads(run(calibrate, *words, "--rate", "0.12", "--json"))["thresholds"]
+    assert (row["confidence"], row["rate"], row["low"]) == (0.95, 0.12, 0.0)
+    engine.asked = []
+    with pytest.raises(CalibrationError, match=r"24 dialogues .* at least 29 are needed"):
+        run(calibrate, *words, "--rate", "0.1")
+    with pytest.raises(CalibrationError, match=r"a confidence of 95\.0; it must be from 0\.5 to under 1"):
+        run(calibrate, *words[:-1], "95", "--rate", "0.12")
+    assert not engine.asked
 
 
 def test_a_stopped_run_goes_on_where_it_was(engine: Spied, tmp_path: Path) -> None:

@@ -99,7 +99,9 @@ def test_too_few_dialogues_are_refused_before_anything_runs() -> None:
 
     with pytest.raises(CalibrationError, match="at least 99 are needed"):
         calibrate(engine(), MONITORS, 0.01, traffic(98, 1), SAMPLING, progress=run)
-    assert needed(0.01) == 99
+    with pytest.raises(CalibrationError, match="with 95% confidence; at least 299 are needed"):
+        calibrate(engine(), MONITORS, 0.01, traffic(298, 1), SAMPLING, progress=run, confidence=0.95)
+    assert needed(0.01) == 99 and needed(0.01, 0.95) == 299
 
 
 def test_the_file_says_what_is_promised_and_comes_back(made: Calibration, tmp_path: Path) -> None:
@@ -114,10 +116,37 @@ def test_the_file_says_what_is_promised_and_comes_back(made: Calibration, tmp_pa
     assert record["layer"] == 2
 
 
+def test_a_confidence_is_stated_in_the_file_and_comes_back(made: Calibration, tmp_path: Path) -> None:
+    sure = replace(made, monitors=tuple(replace(each, confidence=0.9) for each in made.monitors))
+    path = sure.save(tmp_path / "calibration.json")
+    record = json.loads(path.read_text())
+    assert [each["confidence"] for each in record["monitors"]] == [0.9] * len(MONITORS)
+    assert {p["confidence"] for each in record["monitors"] for p in each["promises"]} == {0.9}
+    assert Calibration.load(path) == sure
+    for monitor in MONITORS:
+        assert monitor.sign * sure.threshold(monitor, 0.1) >= monitor.sign * made.threshold(monitor, 0.1)
+    record["monitors"][0]["confidence"] = 0.5
+    path.write_text(json.dumps(record))
+    with pytest.raises(CalibrationError, match="does not follow from the scores"):
+        Calibration.load(path)
+
+
+def test_a_file_that_states_no_confidence_is_one_without(made: Calibration, tmp_path: Path) -> None:
+    path = made.save(tmp_path / "calibration.json")
+    record = json.loads(path.read_text())
+    for each in record["monitors"]:
+        del each["confidence"]
+        for promise in each["promises"]:
+            del promise["confidence"]
+    path.write_text(json.dumps(record))
+    assert Calibration.load(path) == made
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
         (lambda text: text[:-30], "damaged"),
+        (lambda text: text.replace('"confidence": null', '"confidence": "sure"'), "damaged: Type"),
         (lambda text: text.replace("affekt.calibration/1", "other"), "no calibration of the format"),
         (lambda text: text.replace('"threshold": ', '"threshold": 1', 2), "damaged|follow"),
         (lambda text: text.replace('"layer"', '"leyer"'), "damaged: KeyError"),

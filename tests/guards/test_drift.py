@@ -60,6 +60,39 @@ def test_a_small_calibration_may_have_a_rate_of_its_own() -> None:
     assert Drift.of("fear", promise, before, later).verdict != "broken"
 
 
+def test_a_promise_with_a_confidence_is_held_to_its_rate() -> None:
+    """Five per cent are kept for sure: unchanged traffic is never blamed, ten per cent always are."""
+    rng = np.random.default_rng(5)
+    verdicts: Counter[str] = Counter()
+    for _ in range(60):
+        before = draw(rng, 240)
+        promise = conformal(before, 0.05, 0.95)
+        verdicts[Drift.of("fear", promise, before, draw(rng, 1000)).verdict] += 1
+        shift = promise.threshold - stats.norm.isf(0.1)
+        late = Drift.of("fear", promise, before, draw(rng, 1000, shift=shift))
+        assert late.verdict == "broken"
+    assert verdicts["broken"] <= 2 and verdicts["holds"] >= 55
+    assert "promised 5.00% with 95% confidence" in str(late)
+
+
+def test_a_promise_with_a_confidence_may_be_used_up_but_not_overdrawn() -> None:
+    """Of 300 scores none may be over for 1 % at 95 %. A later rate of 1 % keeps the promise; 3 % break it."""
+    before = [[float(score)] for score in range(300)]
+    promise = conformal(before, 0.01, 0.95)
+    assert promise.threshold == 299.0
+
+    def later(alarms: int, n: int) -> Drift:
+        return Drift.of("fear", promise, before, [[500.0]] * alarms + [[1.0]] * (n - alarms))
+
+    kept, broken = later(10, 1000), later(30, 1000)
+    assert kept.p_rate == pytest.approx(stats.binom.sf(9, 1000, 0.01)) and kept.verdict == "holds"
+    assert broken.p_rate == pytest.approx(stats.binom.sf(29, 1000, 0.01)) and broken.verdict == "broken"
+    few = later(0, 100)
+    assert few.verdict == "too little data" and "it takes about" in str(few)
+    n = int(str(few).split("about ")[1].split(" ")[0].replace(",", ""))
+    assert exceedance(0.01 * n, n)[1] <= 0.02 < exceedance(0.01 * n / 1.2, int(n / 1.2))[1]
+
+
 def test_the_interval_is_the_exact_binomial_one() -> None:
     expected = stats.binomtest(3, 50).proportion_ci(0.95, method="exact")
     assert exceedance(3.0, 50) == pytest.approx((expected.low, expected.high))

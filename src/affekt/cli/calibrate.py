@@ -38,6 +38,13 @@ def calibrate(
         list[float] | None,
         typer.Option(help="False alarms per reply, 0.01 unless a policy says; may be given several times."),
     ] = None,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            help="Chance with which this calibration keeps each rate, such as 0.95; unless given, a rate is "
+            "kept on the average over calibrations. Takes more dialogues: 299 for a rate of 0.01."
+        ),
+    ] = None,
     traffic: Annotated[
         Path | None,
         typer.Option(help='Dialogues, JSON Lines with "messages" or "text"; by default 240 neutral ones.'),
@@ -69,7 +76,7 @@ def calibrate(
     at = read if layer is None else layer
     parts = file.with_suffix(f".{dialogues.key(monitors, sampling, at)}.parts")
     with progress_bar("in all") as progress:
-        made = run(engine, monitors, rates, dialogues.sources, sampling, at, progress, resume=parts)
+        made = run(engine, monitors, rates, dialogues.sources, sampling, at, progress, parts, confidence)
     made.save(file)
     parts.unlink(missing_ok=True)
     if as_json:
@@ -116,8 +123,14 @@ def _rows(made: Calibration) -> list[dict[str, Any]]:
 
 def _line(row: dict[str, Any]) -> str:
     side = "over" if row["direction"] == "above" else "under"
+    if row["confidence"] is None:
+        known = f", guaranteed {row['guaranteed']:.2%} on the average over calibrations (of this one: 95 % "
+        known += f"interval {row['low']:.2%} to {row['high']:.2%})"
+    else:
+        known = (
+            f" with {100 * row['confidence']:.4g}% confidence (of this one: under {row['high']:.2%} with it)"
+        )
     return (
         f"{row['monitor']}: alarm {side} z {row['threshold']:.2f}; at most {row['rate']:.2%} false alarms "
-        f"per reply, guaranteed {row['guaranteed']:.2%} (95 % interval {row['low']:.2%} to "
-        f"{row['high']:.2%}), n = {row['n']} dialogues, {row['replies']} replies"
+        f"per reply{known}, n = {row['n']} dialogues, {row['replies']} replies"
     )

@@ -11,7 +11,7 @@ from affekt.concepts.source import Source
 from affekt.engines.engine import Sampling
 from affekt.errors import CalibrationError, VectorsError
 from affekt.guards.calibration import Calibrated, Calibration, vectors_hash
-from affekt.guards.conformal import needed
+from affekt.guards.conformal import demand
 from affekt.guards.drift import Drift
 from affekt.guards.monitor import Monitor
 from affekt.guards.recording import Progress, ReadingEngine, record, traffic_hash
@@ -28,6 +28,7 @@ def calibrate(
     layer: int | None = None,
     progress: Progress | None = None,
     resume: str | Path | None = None,
+    confidence: float | None = None,
 ) -> Calibration:
     """Calibrates monitors on the model's own replies to neutral dialogues.
 
@@ -40,26 +41,28 @@ def calibrate(
         layer: layer to read; the vectors' own unless given.
         progress: called after each reply.
         resume: file for the scores so far.
+        confidence: such as 0.95: the true rate of each threshold of this calibration is then at most the one
+            asked for with that chance; unless given, on the average over calibrations. For m thresholds
+            jointly ask for 1 - 0.05 / m.
 
     Raises:
-        CalibrationError: too few dialogues for a rate, said before anything is run; or as for `record`.
+        CalibrationError: too few dialogues for a rate and a confidence, said before anything is run; or as
+            for `record`.
         VectorsError: the engine has no vectors.
     """
     wanted = (rates,) if isinstance(rates, float) else tuple(rates)
     dialogues: Sequence[Source] = neutral() if traffic is None else traffic
     for rate in wanted:
-        if len(dialogues) < needed(rate):
-            raise CalibrationError(
-                f"{len(dialogues)} dialogues cannot promise {rate:.3%} false alarms per reply; at least "
-                f"{needed(rate):,} are needed"
-            )
+        demand(len(dialogues), rate, confidence)
     vectors = engine.vectors
     if vectors is None:
         raise VectorsError("calibrating needs concept vectors; open the engine with vectors")
     read = vectors.read_layer if layer is None else layer
     sampling = sampling or Sampling()
     scores = record(engine, monitors, dialogues, sampling, read, progress, resume)
-    calibrated = [Calibrated(replace(m, threshold=None), scores[m.name], wanted) for m in monitors]
+    calibrated = [
+        Calibrated(replace(m, threshold=None), scores[m.name], wanted, confidence) for m in monitors
+    ]
     for each in calibrated:
         for rate in wanted:
             each.promise(rate)

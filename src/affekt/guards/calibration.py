@@ -34,11 +34,13 @@ class Calibrated:
     """For each dialogue, its replies' highest values (for `below`: minus the lowest)."""
     rates: tuple[float, ...]
     """False-alarm rates asked for when it was made; any other may be asked for later."""
+    confidence: float | None = None
+    """With which each of its thresholds keeps its rate; without, it does on the average over calibrations."""
 
     def promise(self, rate: float) -> Promise:
         """The score's threshold for a rate; raises CalibrationError for too few dialogues."""
         try:
-            return conformal(self.scores, rate)
+            return conformal(self.scores, rate, self.confidence)
         except CalibrationError as error:
             raise CalibrationError(f"{self.monitor.name}: {error}") from None
 
@@ -76,7 +78,10 @@ class Calibration:
         )
 
     def threshold(self, monitor: Monitor, rate: float) -> float:
-        """The threshold, in z, over (under) which it raises an alarm on at most `rate` of neutral replies."""
+        """The threshold, in z, over (under) which it raises an alarm on at most `rate` of neutral replies.
+
+        On the average over calibrations, or for this one with its confidence.
+        """
         return monitor.sign * self.of(monitor).promise(rate).threshold
 
     def require(self, model: Identity, vectors: ConceptVectors, layer: int | None = None) -> None:
@@ -146,6 +151,7 @@ class Calibration:
             "monitors": [
                 {
                     "monitor": asdict(each.monitor),
+                    "confidence": each.confidence,
                     "promises": [asdict(each.promise(rate)) for rate in each.rates],
                     "scores": [list(group) for group in each.scores],
                 }
@@ -195,7 +201,7 @@ def vectors_hash(vectors: ConceptVectors, layer: int) -> str:
 def _calibrated(record: Mapping[str, Any]) -> Calibrated:
     rates = tuple(promise["rate"] for promise in record["promises"])
     scores = tuple(tuple(float(score) for score in group) for group in record["scores"])
-    calibrated = Calibrated(Monitor(**record["monitor"]), scores, rates)
+    calibrated = Calibrated(Monitor(**record["monitor"]), scores, rates, record.get("confidence"))
     for promise in record["promises"]:
         if calibrated.promise(promise["rate"]).threshold != promise["threshold"]:
             raise CalibrationError(

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import stats
 
 from affekt.errors import CalibrationError
+from affekt.guards.confident import chance_of_few
 from affekt.guards.conformal import CONFIDENCE, Groups, Promise
 
 __all__ = ["Drift", "Verdict", "exceedance"]
@@ -21,7 +22,7 @@ SURPRISE = 0.01
 """A p-value under it speaks against chance."""
 
 SLACK = 2.0
-"""The promise is said to hold where the rate is surely under this many times the calibration's upper end."""
+"""The promise is said to hold where the rate is surely under this many times what it hardly was over."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Drift:
     high: float
     """Upper end of it."""
     p_rate: float
-    """Chance of as many alarms or more, had nothing changed since the calibration."""
+    """Chance of as many alarms or more, had nothing changed since the calibration; at most so great, if the
+    promise is one with a confidence and still holds."""
     distance: float
     """Kolmogorov-Smirnov distance between both sets of scores, one reply a dialogue."""
     p_distance: float
@@ -54,7 +56,9 @@ class Drift:
         """Compares later scores with a calibration's.
 
         The promise is broken where so many alarms have a chance under 1 % if nothing has changed. That chance
-        counts in that a calibration is itself a draw: the number of alarms is then beta-binomial.
+        counts in that a calibration is itself a draw: the number of alarms is then beta-binomial. A promise
+        with a confidence is about this calibration, so it is broken where so many alarms have a chance under
+        1 % at the rate promised.
 
         Args:
             monitor: its name.
@@ -73,13 +77,17 @@ class Drift:
         n = len(later)
         alarms = sum(sum(score > promise.threshold for score in group) / len(group) for group in later)
         low, high = exceedance(alarms, n)
-        p_rate = float(stats.betabinom.sf(math.floor(alarms + 1e-9) - 1, n, *promise.spread))
+        if promise.confidence is None:
+            p_rate = float(stats.betabinom.sf(math.floor(alarms + 1e-9) - 1, n, *promise.spread))
+        else:
+            whole = all(len(group) == 1 for group in later)
+            p_rate = chance_of_few(n - alarms, n, 1 - promise.rate, whole)
         rng = np.random.default_rng(seed)
         test = stats.ks_2samp(_one_each(before, rng), _one_each(later, rng))
         verdict: Verdict = "holds"
         if p_rate < SURPRISE:
             verdict = "broken"
-        elif high > SLACK * promise.high:
+        elif high > SLACK * promise.most:
             verdict = "too little data"
         return cls(
             monitor=monitor,
@@ -103,6 +111,8 @@ class Drift:
         interval = f"{self.low:.2%} to {self.high:.2%}, n = {self.n}"
         alarms = f"{self.rate:.2%} of replies over the threshold ({interval}), "
         alarms += f"promised {self.promise.rate:.2%}"
+        if self.promise.confidence is not None:
+            alarms += f" with {100 * self.promise.confidence:.4g}% confidence"
         moved = (
             f"; the scores have moved (Kolmogorov-Smirnov {self.distance:.2f}, p = {self.p_distance:.2g})"
             if self.moved
@@ -135,6 +145,6 @@ def _drawn(group: Sequence[float], rng: np.random.Generator) -> float:
 def _enough(promise: Promise) -> int:
     """Dialogues after which the promised rate itself would be told from one that is too high."""
     n = 1
-    while exceedance(promise.rate * n, n)[1] > SLACK * promise.high and n < 10**7:
+    while exceedance(promise.rate * n, n)[1] > SLACK * promise.most and n < 10**7:
         n = math.ceil(n * 1.1)
     return n

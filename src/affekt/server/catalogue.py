@@ -77,7 +77,12 @@ def _calibration(calibration: Calibration) -> dict[str, Any]:
     return {
         "layer": calibration.layer,
         "monitors": [
-            {"name": each.monitor.name, "dialogues": len(each.scores), "rates": list(each.rates)}
+            {
+                "name": each.monitor.name,
+                "dialogues": len(each.scores),
+                "rates": list(each.rates),
+                "confidence": each.confidence,
+            }
             for each in calibration.monitors
         ],
     }
