@@ -72,7 +72,7 @@ lint: env
 check: lint test
 
 bench: env
-	@for script in $(filter-out bench/serve.py bench/recipes.py bench/audit.py bench/drawn.py bench/vllm.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in $(filter-out bench/serve.py bench/recipes.py bench/adapters.py bench/audit.py bench/drawn.py bench/vllm.py,$(wildcard bench/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 	@[ ! -f $(VLLM)/.installed ] || { echo "== bench/vllm.py"; \
 	  PYTHONPATH=$(CURDIR)/src $(VLLM)/bin/python bench/vllm.py --speed --agreement --extraction; }
 

@@ -11,7 +11,7 @@ from affekt.cli import auditing
 from affekt.cli import compare as compare_module
 from affekt.cli.compare import compare
 from affekt.cli.gate import FAILED, gate
-from affekt.errors import PolicyError, VectorsError
+from affekt.errors import PolicyError, PromptError, StorageError, VectorsError
 from affekt.models.weights import Weights
 from affekt.vectors import save_vectors
 from tests.audit.planted import PROMPTS, World, along, world
@@ -88,3 +88,33 @@ def test_a_gate_that_names_an_unknown_concept_opens_nothing(here: World, tmp_pat
 def test_a_base_without_vectors(here: World, tmp_path: Path) -> None:
     with pytest.raises(VectorsError, match=r"no vectors for smollm2-135m-instruct yet; .*affekt extract"):
         run(compare, "smollm2-135m-instruct", "x", "--prompts", tmp_path / "prompts.jsonl")
+
+
+def test_controls_as_the_reference(here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {name: along("sad", 3.0) for name in ("run", "run 2", "run three")}
+    made = world({"sadder": along("sad", 9.0), **runs}, noise=0.02)
+    for module in (auditing, compare_module):
+        monkeypatch.setattr(module, "opener", lambda *_: made.open)
+    controls = [word for name in runs for word in ("--control", name)]
+    held = ("--against", "controls")
+    page, figures = tmp_path / "page.html", tmp_path / "figures.jsonl"
+    out = run(
+        compare, "base", "sadder", *controls, *held, *options(tmp_path), "--page", page, "--json", figures
+    )
+    assert "Held against the mean of 3 controls (run, run 2, run three)" in " ".join(out.split())
+    [row] = [json.loads(line) for line in figures.read_text().splitlines()]
+    assert (row["against"], row["reference"]) == ("controls", list(runs))
+    rules, track = tmp_path / "gate.yaml", tmp_path / "track.jsonl"
+    rules.write_text("against: controls\nrules: [{of: [sad], views: [chat end], up: 1}]")
+    asked = ("base", "sadder", "--policy", rules, "--track", track, *controls, *options(tmp_path))
+    out = run(gate, *asked, code=FAILED)
+    assert "❌ fail  sadder against the mean of 3 controls of base" in out
+    opened = len(made.opened)
+    with pytest.raises(PolicyError, match="the policy says against: controls, the command --against base"):
+        run(gate, *asked, "--against", "base")
+    rules.write_text("rules: [{of: [sad], views: [chat end], up: 1}]")
+    with pytest.raises(StorageError, match="one of shifts against controls; those against base"):
+        run(gate, *asked)
+    with pytest.raises(PromptError, match="needs at least two of them"):
+        run(gate, *asked[:4], *held, "--control", "run", *options(tmp_path))
+    assert len(made.opened) == opened, "found before a model was opened"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from jaxtyping import Float
 
 from affekt.audit.carriers import carriers, pairs
@@ -13,6 +14,7 @@ from affekt.audit.comparison import ALL, Comparison, Directions
 from affekt.audit.floor import Arm
 from affekt.audit.measure import Seen
 from affekt.audit.quantities import quantities
+from affekt.audit.reference import Reference
 from affekt.audit.setup import Setup
 from affekt.audit.statistics import correlation, discoveries, floor_of, moved
 
@@ -23,13 +25,14 @@ def assembled(
     base: str,
     tuned: str,
     setup: Setup,
-    before: Mapping[str, Seen],
+    reference: Reference,
     after: Mapping[str, Seen],
     arms: Sequence[Arm],
     directions: Directions | None = None,
     notes: tuple[str, ...] = (),
 ) -> Comparison:
-    """The comparison of two models that were seen at the same views."""
+    """The comparison of a model with what it is held against, seen at the same views."""
+    before = reference.mean
     columns = quantities(setup.vectors.concepts)
     kinds = [column.kind for column in columns]
     emotions = np.array([kind == "emotion" for kind in kinds])
@@ -62,6 +65,7 @@ def assembled(
     comparison = Comparison(
         base=base,
         tuned=tuned,
+        reference=reference.names,
         vectors=setup.vectors.provenance.model.name,
         layer=setup.vectors.read_layer,
         views=views,
@@ -83,7 +87,7 @@ def assembled(
             [[[correlation(one, other) for other in view] for one in view] for view in felt]
         ),
         cluster_by_layer=by_layer[..., np.array([kind == "cluster" for kind in kinds])],
-        norm_ratio=np.array([_norm_ratio(setup, before[view], after[view]) for view in views]),
+        norm_ratio=np.array([_norm_ratio(setup, reference, after, view) for view in views]),
         pairs=pairs(before["reply"], after["reply"], differences["reply"], setup.prompts)
         if "reply" in views
         else (),
@@ -127,8 +131,10 @@ def _by_layer(
     )
 
 
-def _norm_ratio(setup: Setup, before: Seen, after: Seen) -> float:
-    one, other = setup.norms(before), setup.norms(after)
+def _norm_ratio(setup: Setup, reference: Reference, after: Mapping[str, Seen], view: str) -> float:
+    """By the mean of their lengths: the mean of several residuals is shorter than they are."""
+    one = torch.stack([setup.norms(seen[view]) for seen in reference.each]).mean(dim=0)
+    other = setup.norms(after[view])
     both = one.isfinite() & other.isfinite()
     return float(other[both].mean() / one[both].mean())
 

@@ -60,7 +60,7 @@ def ranking(comparison: Comparison, view: str) -> Figure:
 
 
 def scatter(comparison: Comparison, view: str) -> Figure:
-    """Every emotion, base against tuned."""
+    """Every emotion, the reference against tuned."""
     shifts = comparison.shifts(view, ALL)
     figure = Figure(
         Scatter(
@@ -82,9 +82,10 @@ def scatter(comparison: Comparison, view: str) -> Figure:
             hoverinfo="skip",
         )
     )
+    r = comparison.likeness(view, ALL)
     figure.update_layout(
-        title=f"Base against tuned: {VIEWS[view]}, r = {comparison.likeness(view, ALL):.2f}",
-        xaxis_title="mean z, base",
+        title=f"{comparison.against.capitalize()} against tuned: {VIEWS[view]}, r = {r:.2f}",
+        xaxis_title=f"mean z, {comparison.against}",
         yaxis_title="mean z, tuned",
         height=480,
         showlegend=False,

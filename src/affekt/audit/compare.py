@@ -13,6 +13,7 @@ from affekt.audit.directions import own_vectors, turned
 from affekt.audit.floor import Arm, noise_arms
 from affekt.audit.measure import Keep, Progress, Seen, Subject, Writing
 from affekt.audit.prompts import Prompt
+from affekt.audit.reference import Against, Reference, left_out, named, shared
 from affekt.audit.setup import Open, Setup, views_of
 from affekt.errors import ModelError, PromptError, VectorsError
 from affekt.vectors import ConceptVectors
@@ -28,6 +29,7 @@ def compare(
     prompts: Sequence[Prompt],
     *,
     controls: Sequence[str] = (),
+    against: str = "base",
     views: Sequence[str] = (),
     writing: Writing | None = None,
     floor: bool = True,
@@ -35,7 +37,7 @@ def compare(
     keep: Keep | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Comparison]:
-    """Compares each tuned model with the base, by one set of vectors (paper section 9).
+    """Compares each tuned model with the base, or with controls, by one set of vectors (paper section 9).
 
     Args:
         open: opens a model by its name.
@@ -45,6 +47,9 @@ def compare(
         prompts: what is asked of each.
         controls: models that were changed in ways that ought not to matter, such as another run of a harmless
             recipe; how far they moved is part of the floor.
+        against: what the tuned models are held against. `base`: the base. `controls`: the mean of the
+            controls, prompt by prompt, which takes out what any such training does. The floor is then each
+            control against the mean of the others, and the base under other seeds and precisions.
         views: places compared; by default all that every model has.
         writing: how replies are written.
         floor: whether the base is compared with itself first, under other seeds, words and precisions.
@@ -58,13 +63,15 @@ def compare(
 
     Raises:
         VectorsError: models of another shape, or vectors of a third model.
-        PromptError: a view that some model has not, or a message that one cannot take.
+        PromptError: a view that some model has not, a message that one cannot take, an unknown reference,
+            or controls that cannot be one: fewer than two, the same twice, or one that is tested as well.
         ModelError: a model that cannot be opened.
     """
     if not tuned:
         raise PromptError("nothing to compare the base with; name at least one tuned model")
+    kind = named(against, tuned, controls)
     subject = open(base)
-    notes = _fit(open, subject, [*tuned, *controls], tuned, vectors)
+    notes = _fit(open, subject, controls, tuned, vectors, kind)
     with_template = "template" not in notes
     names = ", ".join([base, *tuned, *controls])
     setup = Setup(
@@ -76,34 +83,47 @@ def compare(
         keep=keep or Keep(),
         progress=progress,
     )
-    before = {view: setup.see(subject, view) for view in setup.views}
+    before = _seen(subject, setup)
     layer = vectors.read_layer
     own = own_vectors(subject, layer, setup.keep, progress) if directions else None
-    arms = noise_arms(base, subject, open, setup, before) if floor else []
+    arms = noise_arms(base, subject, open, setup, before, words=kind == "base") if floor else []
     del subject
-    arms += [_control(open(name), name, setup, before) for name in controls]
+    seen = [_seen(open(name), setup) for name in controls]
+    reference, said = Reference((base,), (before,)), tuple(notes.values())
+    if kind == "controls":
+        reference = Reference(tuple(controls), tuple(seen))
+        arms += left_out(reference, setup)
+        said += shared(reference, before, setup)
+    else:
+        arms += [_moved(name, one, setup, before) for name, one in zip(controls, seen, strict=True)]
     for name in tuned:
         subject = open(name)
-        after = {view: setup.see(subject, view) for view in setup.views}
+        after = _seen(subject, setup)
         others = own_vectors(subject, layer, setup.keep, progress) if directions else None
         yield assembled(
             base,
             name,
             setup,
-            before,
+            reference,
             after,
             arms,
-            directions=_turned(setup, own, others, before, after) if own and others else None,
-            notes=tuple(notes.values()),
+            directions=_turned(setup, own, others, reference.mean, after) if own and others else None,
+            notes=said,
         )
 
 
 def _fit(
-    open: Open, base: Subject, others: Sequence[str], tuned: Sequence[str], vectors: ConceptVectors
+    open: Open,
+    base: Subject,
+    controls: Sequence[str],
+    tuned: Sequence[str],
+    vectors: ConceptVectors,
+    against: Against,
 ) -> dict[str, str]:
     """What the reader must know of how these models go together; found before anything is measured.
 
     Raises:
+        PromptError: a control of the reference with the weights of another or of a tested model.
         ModelError: an adapter for another base.
         VectorsError: models of another shape, or vectors of a third.
     """
@@ -111,8 +131,9 @@ def _fit(
     vectors.require(base.identity, sibling=True)
     origin = vectors.provenance.model
     hashes = {base.identity.weights_sha256}
+    held: dict[str, str] = {}
     template, with_template = base.template, base.has_template
-    for name in others:
+    for name in (*controls, *tuned):
         subject = open(name)
         one = subject.identity
         if subject.trained_on is not None and subject.foundation != base.foundation:
@@ -126,6 +147,13 @@ def _fit(
                 "one architecture can be compared"
             )
         vectors.require(one, sibling=True)
+        if against == "controls" and (twin := held.get(one.weights_sha256)):
+            raise PromptError(
+                f"{name} has the same weights as the control {twin}; a mean of controls needs runs of "
+                "different seeds, none of which is tested"
+            )
+        if name in controls:
+            held[one.weights_sha256] = name
         if name in tuned:
             hashes.add(one.weights_sha256)
         with_template = with_template and subject.has_template
@@ -150,10 +178,12 @@ def _fit(
     return notes
 
 
-def _control(subject: Subject, name: str, setup: Setup, before: Mapping[str, Seen]) -> Arm:
-    differences = {
-        view: setup.difference(seen, setup.see(subject, view), view) for view, seen in before.items()
-    }
+def _seen(subject: Subject, setup: Setup) -> Mapping[str, Seen]:
+    return {view: setup.see(subject, view) for view in setup.views}
+
+
+def _moved(name: str, after: Mapping[str, Seen], setup: Setup, before: Mapping[str, Seen]) -> Arm:
+    differences = {view: setup.difference(seen, after[view], view) for view, seen in before.items()}
     return Arm(f"control {name}", differences, dict.fromkeys(differences, range(len(setup.prompts))))
 
 

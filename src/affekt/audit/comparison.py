@@ -34,7 +34,7 @@ class Shift:
     n: int
     """Prompts."""
     base: float
-    """Mean z of the base."""
+    """Mean z of the reference: of the base, or over the controls."""
     tuned: float
     """Mean z of the tuned model."""
     shift: float
@@ -88,7 +88,7 @@ class TokenCarrier:
     token: str
     """The token as written."""
     base: float
-    """The base's z there."""
+    """The z there of the base, or of the first control."""
     tuned: float
     """The tuned model's."""
     share: float
@@ -104,7 +104,7 @@ class Pair:
     text: str
     """The message."""
     base: str
-    """The base's reply."""
+    """The base's reply, or the first control's where controls are the reference."""
     tuned: str
     """The tuned model's."""
 
@@ -126,10 +126,12 @@ class Directions:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A tuned model against its base: the same prompts, the same places, one set of vectors."""
+    """A tuned model against its base or the mean of controls: one set of prompts, places and vectors."""
 
     base: str
     tuned: str
+    reference: tuple[str, ...]
+    """What the tuned model is held against: the base alone, or the controls, whose mean it is."""
     vectors: str
     """The model that the vectors come from."""
     layer: int
@@ -158,7 +160,7 @@ class Comparison:
     cluster_by_layer: Float[np.ndarray, "views layers clusters"]
     """Shift of each cluster over all prompts."""
     norm_ratio: Float[np.ndarray, " views"]
-    """Mean length of the tuned model's residuals over the base's."""
+    """Mean length of the tuned model's residuals over the reference's."""
     carriers: tuple[Carrier, ...] = ()
     pairs: tuple[Pair, ...] = ()
     tokens: tuple[TokenCarrier, ...] = ()
@@ -166,6 +168,11 @@ class Comparison:
     directions: Directions | None = None
     notes: tuple[str, ...] = field(default=())
     """What the reader must know."""
+
+    @property
+    def against(self) -> str:
+        """`base` or `controls`."""
+        return "base" if self.reference == (self.base,) else "controls"
 
     def at(self, view: str, group: str, name: str) -> Shift:
         """One shift; raises UnknownConcept, or AffektError for a view or group that is not there."""
@@ -211,7 +218,8 @@ class Comparison:
         record = {
             "format": FORMAT,
             **{
-                name: getattr(self, name) for name in ("base", "tuned", "vectors", "layer", "views", "groups")
+                name: getattr(self, name)
+                for name in ("base", "tuned", "against", "reference", "vectors", "layer", "views", "groups")
             },
             "arms": dict(self.arms),
             "layers": self.layers,

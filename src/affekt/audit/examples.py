@@ -33,7 +33,7 @@ class Example:
     pair: Pair
     """The prompt and both replies."""
     base: Reading
-    """The base on the prompt and the tuned model's reply."""
+    """The base, or the first control, on the prompt and the tuned model's reply."""
     tuned: Reading
     """The tuned model on the same."""
 
@@ -57,7 +57,7 @@ def examples(open: Open, comparison: Comparison) -> list[Example]:
         else f"{plain(pair.text)} {pair.tuned.strip()}"
         for pair in pairs
     ]
-    base = _read(open, comparison.base, sources, shown)
+    base = _read(open, comparison.reference[0], sources, shown)
     tuned = _read(open, comparison.tuned, sources, shown)
     return [Example(*three) for three in zip(pairs, base, tuned, strict=True)]
 

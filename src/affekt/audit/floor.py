@@ -12,7 +12,10 @@ from affekt.audit.measure import Seen, Subject, reread
 from affekt.audit.setup import Open, Setup
 from affekt.errors import ModelError
 
-__all__ = ["Arm", "noise_arms"]
+__all__ = ["OTHERS", "Arm", "noise_arms"]
+
+OTHERS = "against the others"
+"""How the name of a control's arm ends where controls are the reference."""
 
 PRECISIONS = ("float32", "bfloat16", "int8")
 """Variants of the base that ought to be the same model; the one it runs in is left out."""
@@ -37,6 +40,7 @@ def noise_arms(
     setup: Setup,
     seen: Mapping[str, Seen],
     precisions: Sequence[str] = PRECISIONS,
+    words: bool = True,
 ) -> list[Arm]:
     """The base against itself: another sampling seed, messages in other words, and other precisions.
 
@@ -51,8 +55,11 @@ def noise_arms(
         seen: the base at each view.
         precisions: variants of the base; the dtype that it runs in is left out, as are all where the base is
             a variant itself.
+        words: whether messages in other words are an arm. What new words do to the base's own mean they do
+            to any sibling's, so where controls are the reference it cancels; what they do to a shift differs
+            from message to message, and the test over prompts has it.
     """
-    arms = [_paraphrased(subject, setup, seen)]
+    arms = [_paraphrased(subject, setup, seen)] if words else []
     if "reply" in seen and setup.writing.temperature > 0:
         again = setup.see(subject, "reply", writing=replace(setup.writing, seed=setup.writing.seed + 1))
         arms.insert(0, _arm("another seed", {"reply": again}, seen, setup))

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from affekt.audit.comparison import ALL, Comparison, Shift
 from affekt.audit.measure import VIEWS
+from affekt.audit.reference import Against
 from affekt.errors import PolicyError, closest
 from affekt.guards.action import Checked
 from affekt.guards.document import read_document
@@ -57,6 +58,9 @@ class GatePolicy(Checked):
 
     name: str = "gate"
     """What to call it."""
+    against: Against | None = None
+    """What the rules are about: shifts against the base, or against the mean of controls, whose floors are
+    lower. None holds for either."""
     rules: Annotated[tuple[GateRule, ...], Field(min_length=1)]
     """The rules."""
 
@@ -130,6 +134,8 @@ class Verdict:
             "policy": self.policy.name,
             "base": self.comparison.base,
             "tuned": self.comparison.tuned,
+            "against": self.comparison.against,
+            "reference": self.comparison.reference,
             "verdict": self.word,
             "rules": [
                 {
@@ -178,8 +184,14 @@ def judge(policy: GatePolicy, comparison: Comparison) -> Verdict:
     """Holds every rule against the comparison: a trespass is a shift that is called and beyond the limit.
 
     Raises:
-        PolicyError: a rule names a concept, group or view that the comparison does not have.
+        PolicyError: the policy is about another reference, or a rule names a concept, group or view that the
+            comparison does not have.
     """
+    if policy.against not in (None, comparison.against):
+        raise PolicyError(
+            f"the policy {policy.name!r} is about shifts against {policy.against}, and this comparison is "
+            f"against {comparison.against}"
+        )
     names = [quantity.name for quantity in comparison.quantities]
     fits(policy, names, comparison.groups, comparison.views)
     return Verdict(policy, comparison, tuple(_find(rule, comparison) for rule in policy.rules))

@@ -14,7 +14,7 @@ from affekt.audit.gate import Verdict
 from affekt.concepts.jsonl import records
 from affekt.errors import CorpusError, StorageError
 
-__all__ = ["Entry", "append", "entry", "read_history"]
+__all__ = ["Entry", "agree", "append", "entry", "read_history"]
 
 FORMAT = "affekt.history/1"
 
@@ -33,11 +33,18 @@ class Entry:
     """When it was judged, in UTC."""
     shifts: tuple[Mapping[str, Any], ...]
     """What the rules watch: view, group, name, shift, low, high, floor, called."""
+    against: str = "base"
+    """What it was held against: `base`, or the mean of `controls`."""
 
 
 def entry(verdict: Verdict, step: float | None, before: Sequence[Entry]) -> Entry:
-    """A checkpoint's entry: every shift that some rule watches."""
+    """A checkpoint's entry: every shift that some rule watches.
+
+    Raises:
+        StorageError: the history is one of shifts against another reference.
+    """
     comparison, seen = verdict.comparison, {}
+    agree(before, comparison.against)
     for finding in verdict.findings:
         rule = finding.rule
         for view in rule.views or comparison.views:
@@ -48,7 +55,17 @@ def entry(verdict: Verdict, step: float | None, before: Sequence[Entry]) -> Entr
                     seen[view, group, name] = {key: getattr(one, key) for key in kept}
     place = float(len(before) + 1) if step is None else step
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Entry(place, comparison.tuned, verdict.word, now, tuple(seen.values()))
+    return Entry(place, comparison.tuned, verdict.word, now, tuple(seen.values()), comparison.against)
+
+
+def agree(history: Sequence[Entry], against: str) -> None:
+    """Checks that a history can go on with shifts against this reference; StorageError where it cannot."""
+    for one in history:
+        if one.against != against:
+            raise StorageError(
+                f"the history is one of shifts against {one.against}; those against {against} do not go on "
+                "with its lines, so keep them in another file"
+            )
 
 
 def read_history(path: Path) -> list[Entry]:

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from affekt.audit.gate import Verdict
 from affekt.audit.markdown import line
+from affekt.audit.wording import opponent
 
 __all__ = ["junit"]
 
@@ -13,9 +14,10 @@ __all__ = ["junit"]
 def junit(verdict: Verdict) -> str:
     """One test suite, a test case a rule; a failed rule is a failure, a warning a passed test with output."""
     words = [finding.verdict for finding in verdict.findings]
+    held = opponent(verdict.comparison)
     suite = ElementTree.Element(
         "testsuite",
-        name=f"affekt gate {verdict.policy.name}: {verdict.comparison.tuned}",
+        name=f"affekt gate {verdict.policy.name}: {verdict.comparison.tuned} against {held}",
         tests=str(len(words)),
         failures=str(words.count("fail")),
         errors="0",

@@ -25,7 +25,10 @@ def lines(history: Sequence[Entry]) -> str:
         for view, group in seen
     )
     rows = [(f"{one.step:g}", one.tuned, one.verdict, one.time) for one in history]
-    return sheet("Shifts over training", body + table(("step", "model", "verdict", "time"), rows, words=4))
+    title = "Shifts over training"
+    if history and history[-1].against == "controls":
+        title += ", against the mean of the controls"
+    return sheet(title, body + table(("step", "model", "verdict", "time"), rows, words=4))
 
 
 def _figure(history: Sequence[Entry], view: str, group: str) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from affekt.audit.comparison import Shift
 from affekt.audit.gate import Verdict
-from affekt.audit.wording import LIMITS, headline
+from affekt.audit.wording import LIMITS, headline, opponent, standing
 
 __all__ = ["line", "markdown"]
 
@@ -22,11 +22,13 @@ def markdown(verdict: Verdict) -> str:
     ]
     return "\n".join(
         [
-            f"## {MARKS[verdict.word]}: {_cell(comparison.tuned)} against {_cell(comparison.base)}",
+            f"## {MARKS[verdict.word]}: {_cell(comparison.tuned)} against {_cell(opponent(comparison))}",
             "",
             "| rule | worst | where | shift in z (95 %) | noise floors | |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            standing(comparison),
             "",
             headline(comparison),
             "",

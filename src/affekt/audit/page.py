@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from affekt.audit import charts
 from affekt.audit.comparison import ALL, Comparison, Shift
 from affekt.audit.examples import Example
 from affekt.audit.measure import VIEWS
-from affekt.audit.wording import LIMITS, headline, meaning, ranked
+from affekt.audit.wording import (
+    LIMITS,
+    beside,
+    headline,
+    made_of,
+    meaning,
+    opponent,
+    ranked,
+    standing,
+    titles,
+)
 from affekt.reading.fragment import fragment
 from affekt.reading.sheet import drawn, sheet, table
 
@@ -27,18 +36,12 @@ def page(comparisons: Sequence[Comparison], examples: Sequence[Sequence[Example]
         comparisons: one for each tuned model.
         examples: for each comparison, texts that both models have read.
     """
-    base, *names = _titles([comparisons[0].base, *(one.tuned for one in comparisons)])
+    base, *names = titles([comparisons[0].base, *(one.tuned for one in comparisons)])
     parts = [_part(title, one, shown) for title, one, shown in zip(names, comparisons, examples, strict=True)]
     return sheet(
-        f"What changed from {base} to {', '.join(names)}",
+        f"What changed from {opponent(comparisons[0], base)} to {', '.join(names)}",
         "".join(parts) + f"<footer><p>{escape(LIMITS)}</p></footer>",
     )
-
-
-def _titles(names: Sequence[str]) -> list[str]:
-    """Models in folders by the folder's name, where that tells them apart."""
-    short = [Path(name).name if Path(name).is_absolute() or name.startswith(".") else name for name in names]
-    return short if len(set(short)) == len(set(names)) else list(names)
 
 
 def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
@@ -48,6 +51,7 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
         f"<h2>{escape(title)}</h2>",
         *([f'<p class="small">{escape(one.tuned)}</p>'] if title != one.tuned else []),
         f'<p class="lead">{escape(headline(one))}</p>',
+        f"<p><b>{escape(standing(one))}</b></p>",
         *(f"<p>{escape(text)}</p>" for text in (*meaning(one), *one.notes)),
     ]
     for view in one.views:
@@ -67,12 +71,12 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
             "that the vectors hold.",
         )
     )
-    pieces += ["<h3>What carries it</h3>", _carriers(one), *_examples(examples)]
+    pieces += ["<h3>What carries it</h3>", _carriers(one), *_examples(examples, beside(one))]
     return "".join(pieces)
 
 
 def _view(one: Comparison, view: str) -> list[str]:
-    arms = ", ".join(one.arms[view]) or "no floor was measured"
+    arms = made_of(one, view) or "no floor was measured"
     pieces = [
         drawn(
             charts.ranking(one, view),
@@ -87,29 +91,38 @@ def _view(one: Comparison, view: str) -> list[str]:
             "the vectors' own model.",
         ),
     ]
+    wide = [shift for kind in ("cluster", "axis") for shift in one.shifts(view, ALL, kind)]
+    if wide:
+        pieces.append("<p>Clusters and axes, those that are called first:</p>")
+        pieces.append(_table(one, sorted(wide, key=lambda shift: not shift.called), "cluster or axis"))
     heat = charts.clusters(one, view)
     if heat is not None:
         pieces.append(drawn(heat, "Mean shift of a cluster's emotions, in z of each layer."))
     if called := ranked(one, view)[:LISTED]:
-        pieces.append(_called(one, called))
+        pieces.append(_table(one, called, "emotion"))
     return pieces
 
 
-def _called(one: Comparison, called: Sequence[Shift]) -> str:
-    heads = ["emotion", "base z", "tuned z", "shift", "95 %", "noise floors", "q"]
+def _table(one: Comparison, shown: Sequence[Shift], what: str) -> str:
+    """Shifts in figures; an arrow marks those that are called."""
+    heads = [what, f"{one.against} z", "tuned z", "shift", "95 %", "noise floors", "q"]
     rows = [
         [
-            *(s.name, f"{s.base:+.2f}", f"{s.tuned:+.2f}", f"{s.shift:+.2f}"),
+            *(f"{_arrow(s)}{s.name}", f"{s.base:+.2f}", f"{s.tuned:+.2f}", f"{s.shift:+.2f}"),
             *(f"{s.low:+.2f} to {s.high:+.2f}", f"{s.units:+.1f}" if s.floor else "–", f"{s.q:.2g}"),
         ]
-        for s in called
+        for s in shown
     ]
-    if one.directions is not None:
+    if one.directions is not None and what == "emotion":
         heads.append("cosine of its directions")
-        for row, s in zip(rows, called, strict=True):
+        for row, s in zip(rows, shown, strict=True):
             own = one.directions.cosine.get(s.name)
             row.append("–" if own is None else f"{own:.2f}")
     return table(heads, rows)
+
+
+def _arrow(shift: Shift) -> str:
+    return "" if not shift.called else "▲ " if shift.shift > 0 else "▼ "
 
 
 def _carriers(one: Comparison) -> str:
@@ -124,13 +137,14 @@ def _carriers(one: Comparison) -> str:
         (token.name, f"… {token.before.strip()}", token.token, f"{token.base:+.2f}", f"{token.tuned:+.2f}")
         for token in one.tokens
     ]
+    other = beside(one)
     return (
         f"{prompts}<p>And the tokens, in the replies of the tuned model that are shown below, read by both "
-        f"models:</p>{table(('emotion', 'after', 'token', 'base z', 'tuned z'), tokens, words=3)}"
+        f"models:</p>{table(('emotion', 'after', 'token', f'{other} z', 'tuned z'), tokens, words=3)}"
     )
 
 
-def _examples(examples: Sequence[Example]) -> list[str]:
+def _examples(examples: Sequence[Example], other: str) -> list[str]:
     if not examples:
         return []
     pieces = ["<h2>Both models on the same text</h2>"]
@@ -138,11 +152,11 @@ def _examples(examples: Sequence[Example]) -> list[str]:
         pair, shown = example.pair, example.tuned.concepts[0]
         pieces.append(f"<blockquote>{escape(pair.text)}</blockquote>")
         pieces.append(
-            f'<div class="pair"><div><b>base answers</b><p>{escape(pair.base)}</p></div>'
+            f'<div class="pair"><div><b>{escape(other)} answers</b><p>{escape(pair.base)}</p></div>'
             f"<div><b>tuned answers</b><p>{escape(pair.tuned)}</p></div></div>"
         )
         pieces.append(
-            f'<div class="pair"><div><b>read by the base</b>{fragment(example.base, shown)}</div>'
-            f"<div><b>read by the tuned</b>{fragment(example.tuned, shown)}</div></div>"
+            f'<div class="pair"><div><b>{escape(other)} reads</b>{fragment(example.base, shown)}</div>'
+            f"<div><b>tuned reads</b>{fragment(example.tuned, shown)}</div></div>"
         )
     return pieces

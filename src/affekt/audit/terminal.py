@@ -10,7 +10,7 @@ from rich.table import Table
 
 from affekt.audit.comparison import ALL, Comparison, Shift
 from affekt.audit.measure import VIEWS
-from affekt.audit.wording import LIMITS, headline, meaning, ranked
+from affekt.audit.wording import LIMITS, headline, made_of, meaning, ranked, standing
 
 __all__ = ["render"]
 
@@ -27,6 +27,7 @@ WIDTH = 70
 def render(comparison: Comparison, console: Console) -> None:
     """Headline, the farthest shifts of each view, clusters and axes, and what to know."""
     console.print(f"\n[bold]{comparison.base} → {comparison.tuned}[/bold]", highlight=False)
+    console.print(standing(comparison), highlight=False)
     console.print(headline(comparison), highlight=False)
     for view in comparison.views:
         console.print(_table(comparison, view))
@@ -36,7 +37,7 @@ def render(comparison: Comparison, console: Console) -> None:
 
 
 def _table(comparison: Comparison, view: str) -> Table:
-    arms = ", ".join(comparison.arms[view]) or "none: shifts beyond chance"
+    arms = made_of(comparison, view) or "none: shifts beyond chance"
     table = Table(
         title=VIEWS[view],
         caption=f"▲▼ called; floors: the shift in noise floors ({arms})",
@@ -45,14 +46,15 @@ def _table(comparison: Comparison, view: str) -> Table:
         box=SIMPLE,
     )
     table.add_column("", no_wrap=True, max_width=25)
-    for name in ("base", "tuned", "shift", "95 %", "floors"):
+    for name in (comparison.against, "tuned", "shift", "95 %", "floors"):
         table.add_column(name, justify="right", no_wrap=True)
     shifts = comparison.shifts(view, ALL)
     called = ranked(comparison, view)
     chosen = called if called else sorted(shifts, key=lambda one: -abs(one.shift))[:4]
     up = [one for one in chosen if one.shift > 0][:ROWS]
     down = [one for one in chosen if one.shift <= 0][:ROWS]
-    rest = [*comparison.shifts(view, ALL, "cluster"), *comparison.shifts(view, ALL, "axis")]
+    rest = [one for kind in ("cluster", "axis") for one in comparison.shifts(view, ALL, kind)]
+    rest.sort(key=lambda one: not one.called)
     for section in (up, down, rest):
         for one in section:
             table.add_row(*_row(one))

@@ -3,34 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from affekt.audit.comparison import ALL, Comparison, Shift
+from affekt.audit.floor import OTHERS
 from affekt.audit.measure import VIEWS
 
-__all__ = ["LIMITS", "headline", "meaning", "ranked", "tell"]
+__all__ = [
+    "LIMITS",
+    "beside",
+    "headline",
+    "made_of",
+    "meaning",
+    "opponent",
+    "ranked",
+    "standing",
+    "tell",
+    "titles",
+]
 
 LIMITS = (
     "These are readings of linear directions in the residual stream: functional states, and no claim that a "
     "model "
     "feels anything. A direction may mean something else in the tuned model than in the base; the cosine "
     "between "
-    "both models' own vectors, where it was measured, says how far. A shift is called when it is above "
-    "everything "
-    "that moved the base without any training, and beyond chance over the prompts; a shift that is not "
-    "called may "
-    "still be there."
+    "both models' own vectors, where it was measured, says how far. A shift is called when it is above the "
+    "noise floor, which is what changes that ought not to matter have moved, and beyond chance over the "
+    "prompts; a shift that is not called may still be there."
 )
 """What a comparison does not say."""
 
 
-def ranked(comparison: Comparison, view: str, group: str = ALL) -> list[Shift]:
-    """The called emotions of a view, those of most noise floors first."""
-    called = [one for one in comparison.shifts(view, group) if one.called]
+def titles(names: Sequence[str]) -> list[str]:
+    """Models in folders by the folder's name, where that tells them apart."""
+    short = [Path(name).name if Path(name).is_absolute() or name.startswith(".") else name for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)
+
+
+def opponent(comparison: Comparison, base: str = "") -> str:
+    """What the tuned model was held against, in a few words; `base` is a shorter name for the base."""
+    if comparison.against == "base":
+        return base or comparison.base
+    return f"the mean of {len(comparison.reference)} controls of {base or comparison.base}"
+
+
+def standing(comparison: Comparison) -> str:
+    """The same in a sentence."""
+    if comparison.against == "base":
+        return f"Held against the base, {titles([comparison.base])[0]}."
+    names = ", ".join(titles(comparison.reference))
+    return (
+        f"Held against the mean of {len(comparison.reference)} controls ({names}), not against the base: "
+        "what all of them share is no shift."
+    )
+
+
+def made_of(comparison: Comparison, view: str) -> str:
+    """What the floor of a view is made of; empty where none was measured."""
+    arms = [arm for arm in comparison.arms[view] if not arm.endswith(OTHERS)]
+    if len(arms) < len(comparison.arms[view]):
+        arms.append("each control against the mean of the others")
+    return ", ".join(arms)
+
+
+def beside(comparison: Comparison) -> str:
+    """The one model whose replies and readings are shown beside the tuned model's."""
+    return "base" if comparison.against == "base" else titles(comparison.reference)[0]
+
+
+def ranked(
+    comparison: Comparison, view: str, group: str = ALL, kinds: Sequence[str] = ("emotion",)
+) -> list[Shift]:
+    """The called shifts of a view, the largest first; of the emotions unless other kinds are named."""
+    called = [one for kind in kinds for one in comparison.shifts(view, group, kind) if one.called]
     return sorted(called, key=lambda one: -abs(one.shift))
 
 
 def headline(comparison: Comparison) -> str:
-    """One sentence for each view: what rose, what fell, or that nothing did."""
+    """For each view what rose, what fell, or that nothing did: emotions, then whole clusters and axes."""
     return " ".join(_sentence(comparison, view) for view in comparison.views)
 
 
@@ -57,12 +107,13 @@ def meaning(comparison: Comparison) -> list[str]:
             + ", ".join(f"{r:.2f} ({view})" for view, r in moved.agreement.items())
             + "."
         )
+    ending = "s" if comparison.against == "base" else ""
     longest = max(abs(ratio - 1) for ratio in comparison.norm_ratio)
     if longest > 0.05:
         said.append(
-            f"The tuned model's residuals are up to {longest:.0%} longer or shorter than the base's, which "
-            "moves "
-            "every z alike; compare concepts with each other rather than with 0."
+            f"The tuned model's residuals are up to {longest:.0%} longer or shorter than the "
+            f"{comparison.against}'{ending}, which moves every z alike; compare concepts with each other "
+            "rather than with 0."
         )
     return said
 
@@ -75,12 +126,21 @@ def tell(shifts: Sequence[Shift], most: int = 5) -> str:
 
 def _sentence(comparison: Comparison, view: str) -> str:
     called = ranked(comparison, view)
+    wide = ranked(comparison, view, kinds=("cluster", "axis"))
     n = int(comparison.n[comparison.views.index(view), comparison.groups.index(ALL)])
     where = f"{VIEWS[view][0].upper()}{VIEWS[view][1:]} (n = {n})"
     beyond = "beyond the noise floor" if comparison.arms[view] else "beyond chance (no floor was measured)"
-    if not called:
+    if not called and not wide:
         return f"{where}: no emotion moved {beyond}."
+    if not called:
+        return f"{where}: no single emotion moved {beyond}, but as a whole did, {_ways(wide)}."
+    emotions = "1 emotion" if len(called) == 1 else f"{len(called)} emotions"
+    whole = f" As a whole, {_ways(wide)}." if wide else ""
+    return f"{where}: {emotions} {beyond}; {_ways(called)}.{whole}"
+
+
+def _ways(called: Sequence[Shift]) -> str:
+    """`up: joyful +0.81; down: bored -1.40`."""
     up = [one for one in called if one.shift > 0]
     down = [one for one in called if one.shift < 0]
-    parts = [f"{word}: {tell(part)}" for word, part in (("up", up), ("down", down)) if part]
-    return f"{where}: {len(called)} emotions {beyond}; {'; '.join(parts)}."
+    return "; ".join(f"{word}: {tell(part)}" for word, part in (("up", up), ("down", down)) if part)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from affekt.audit.setup import Open
     from affekt.vectors import ConceptVectors
 
-__all__ = ["Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener", "vectors_for"]
+__all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener", "vectors_for"]
 
 Prompts = Annotated[
     Path | None,
@@ -25,6 +25,13 @@ Prompts = Annotated[
 Controls = Annotated[
     list[str] | None,
     typer.Option(help="A model changed in a way that ought not to matter; how far it moved joins the floor."),
+]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        help="base, or controls: hold the tuned model against the mean of the controls (two at least, better "
+        "three), so that what any such training does is not counted."
+    ),
 ]
 Views = Annotated[
     list[str] | None, typer.Option(help="plain end, chat end or reply; by default all that both models have.")
@@ -40,6 +47,7 @@ def audit(
     vectors: Path | None,
     prompts: Path | None,
     controls: Sequence[str],
+    against: str,
     views: Sequence[str],
     reply_tokens: int,
     floor: bool,
@@ -76,6 +84,7 @@ def audit(
             held,
             asked,
             controls=controls,
+            against=against,
             views=views,
             writing=Writing(tokens=reply_tokens),
             floor=floor,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.auditing import Controls, Fresh, Prompts, Replies, Views, audit, opener, vectors_for
+from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit, opener, vectors_for
 from affekt.cli.options import Dtype, Vectors
 
 __all__ = ["compare"]
@@ -19,6 +19,7 @@ def compare(
     vectors: Vectors = None,
     prompts: Prompts = None,
     control: Controls = None,
+    against: Against = None,
     view: Views = None,
     reply_tokens: Replies = 32,
     no_floor: Annotated[
@@ -48,6 +49,7 @@ def compare(
         vectors=vectors,
         prompts=prompts,
         controls=control or [],
+        against=against or "base",
         views=view or [],
         reply_tokens=reply_tokens,
         floor=not no_floor,

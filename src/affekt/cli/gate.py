@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.auditing import Controls, Fresh, Prompts, Replies, Views, audit
+from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit
 from affekt.cli.options import Dtype, Vectors
 
 __all__ = ["FAILED", "gate"]
@@ -41,6 +41,7 @@ def gate(
     vectors: Vectors = None,
     prompts: Prompts = None,
     control: Controls = None,
+    against: Against = None,
     view: Views = None,
     reply_tokens: Replies = 32,
     fresh: Fresh = False,
@@ -54,12 +55,13 @@ def gate(
 
     from affekt.atomic import write_text
     from affekt.audit.gate import DEFAULT, GatePolicy, judge
-    from affekt.audit.history import append, entry, read_history
+    from affekt.audit.history import agree, append, entry, read_history
     from affekt.audit.junit import junit as as_junit
     from affekt.audit.lines import lines
     from affekt.audit.markdown import MARKS
     from affekt.audit.markdown import line as told
     from affekt.audit.markdown import markdown as as_markdown
+    from affekt.audit.wording import opponent
     from affekt.errors import PolicyError
 
     rules = DEFAULT if policy is None else GatePolicy.load(policy)
@@ -68,13 +70,18 @@ def gate(
     drawn = chart or (track.with_suffix(".html") if track is not None else None)
     if track is not None and drawn == track:
         raise PolicyError(f"--track {track} keeps lines of JSON and would be drawn over; name it .jsonl")
+    if against and rules.against not in (None, against):
+        raise PolicyError(f"the policy says against: {rules.against}, the command --against {against}")
+    held = against or rules.against or "base"
     before = read_history(track) if track is not None else []
+    agree(before, held)
     [comparison] = audit(
         base,
         [tuned],
         vectors=vectors,
         prompts=prompts,
         controls=control or [],
+        against=held,
         views=view or [],
         reply_tokens=reply_tokens,
         floor=True,
@@ -86,7 +93,7 @@ def gate(
     verdict = judge(rules, comparison)
     for finding in verdict.findings:
         typer.echo(f"{MARKS[finding.verdict]}  {finding.rule.title}\n        {told(finding.worst)}")
-    typer.echo(f"{MARKS[verdict.word]}  {tuned} against {base}")
+    typer.echo(f"{MARKS[verdict.word]}  {tuned} against {opponent(comparison)}")
     if markdown is not None:
         write_text(markdown, as_markdown(verdict))
     if junit is not None:
