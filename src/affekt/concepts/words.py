@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,13 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from affekt.concepts.corpus import Corpus
+from affekt.concepts.grams import CharacterGrams
+from affekt.concepts.shipped import stories
 from affekt.concepts.source import Source
 from affekt.concepts.text import plain
 from affekt.errors import CorpusError
 
-__all__ = ["TextBaseline", "fit"]
+__all__ = ["TextBaseline", "fit", "of_stories"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def fit(corpus: Corpus) -> TextBaseline:
     spaces = []
     for vectorizer in (
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-        TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True),
+        CharacterGrams(),
     ):
         try:
             terms = vectorizer.fit_transform(bodies)
@@ -68,3 +71,9 @@ def fit(corpus: Corpus) -> TextBaseline:
             raise CorpusError(f"{corpus.name}: no words to fit a baseline on") from error
         spaces.append((vectorizer, csr_matrix(normalize(member @ terms))))
     return TextBaseline(concepts, tuple(spaces))
+
+
+@cache
+def of_stories() -> TextBaseline:
+    """The baseline fitted on the shipped stories, once."""
+    return fit(stories())

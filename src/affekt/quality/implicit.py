@@ -47,7 +47,7 @@ def implied(
         )
     readings = z_at(engine, vectors, [message.text for message in asked], names)
     truth = np.array([names.index(message.concept) for message in asked])
-    baseline = words.fit(corpus)
+    baseline = words.of_stories() if corpus is shipped_stories() else words.fit(corpus)
     order = [baseline.concepts.index(name) for name in names]
     scores = baseline.scores([message.text for message in asked])[:, order]
     like = [text.body for text in shipped_stories().only(form="message")]

@@ -13,6 +13,8 @@ from jaxtyping import Float
 from scipy.sparse import spmatrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from affekt.concepts.grams import CharacterGrams
+
 __all__ = ["Words", "alike", "own_above_others", "upper"]
 
 
@@ -28,7 +30,7 @@ class Words:
         self._spaces: list[dict[str, spmatrix]] = []
         for vectorizer in (
             TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
-            TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True),
+            CharacterGrams(),
         ):
             terms = vectorizer.fit_transform(everything)
             ends = np.cumsum([len(some) for some in texts.values()])

@@ -13,7 +13,7 @@ from plotly.graph_objects import Scatter
 
 from affekt.concepts import words
 from affekt.concepts.jsonl import records
-from affekt.concepts.shipped import stories, two_emotions
+from affekt.concepts.shipped import two_emotions
 from affekt.errors import CorpusError
 from affekt.quality.bootstrap import gain, mean
 from affekt.scoring import Tally
@@ -128,7 +128,7 @@ def _judged(
     if not turns:
         row = unjudged(what, "fitting passages (figure 1)", "–", "no labels; the passages are listed")
         return row, "Whether they fit is for the reader to say."
-    baseline = words.fit(stories())
+    baseline = words.of_stories()
     scores = baseline.scores([turn.text for turn in turns])
     own, plain = [], []
     for column, name in enumerate(lab.names):

@@ -7,7 +7,7 @@ from plotly.graph_objects import Figure as Drawing
 from plotly.graph_objects import Scatter
 
 from affekt.concepts import words
-from affekt.concepts.shipped import severity, severity_pairs, stories
+from affekt.concepts.shipped import severity, severity_pairs
 from affekt.quality import severity as card
 from affekt.quality.bootstrap import gain, mean, share
 from affekt.quality.places import PLACES, z_at
@@ -81,7 +81,7 @@ def matched(lab: Lab) -> tuple[Table, list[Check], str]:
     names = sorted({name for pair in pairs for name in pair.expect if name in lab.names})
     texts = [text for pair in pairs for text in (pair.mild, pair.severe)]
     z = z_at(lab.engine(), lab.vectors, texts, names)
-    baseline = words.fit(stories())
+    baseline = words.of_stories()
     scores = baseline.scores(texts)[:, [baseline.concepts.index(name) for name in names]]
     rows = []
     for at, pair in enumerate(pairs):
