@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from affekt.studies import causal, drift, foretold, positions, preferences
+from affekt.studies import Lab, causal, drift, foretold, halves, positions, preferences
 from affekt.studies.places import END, STOP, WORDS
+from affekt.vectors import ConceptVectors
 from tests.studies.small import twice
 
 
@@ -16,14 +18,24 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     things = preferences.activities()[:8]
     monkeypatch.setattr(preferences, "activities", lambda: things)
     monkeypatch.setattr(preferences, "STEERED", ("blissful", "hostile"))
+    given: list[np.ndarray] = []
+
+    def spied(lab: Lab, vectors: ConceptVectors, texts: list[str], wins: np.ndarray, *more: Any) -> Any:
+        given.append(wins)
+        return halves.moved(lab, vectors, texts, wins, *more)
+
+    monkeypatch.setattr(preferences, "moved", spied)
     result = twice("preferences", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["activities"]["elo"]) == 8 and len(tables["correlations"]["r"]) == 171
     arms = tables["steering"]
     assert arms["kind"] == ["emotion", "emotion", "random", "random", "mixture", "mixture"]
     assert {check.what.split(" ")[0] for check in result.checks} == {*("r", "change", "effect", "probes'")}
-    played = preferences._played(8, 0.5)
-    assert f"{played.sum()} ordered pairs" in result.notes[0] and 0 < played.sum() < 56
+    # Who meets a steered one is compared without steering too: its change starts from a measured outcome.
+    _, _, met = preferences.matches(8, preferences.OPPONENTS["quick"])
+    played = preferences._played(8, preferences.PAIRS["quick"]) | met
+    assert f"{played.sum()} ordered pairs" in result.notes[0] and met.sum() < played.sum() < 56
+    assert all((own != 0.5)[met].all() for own in given)
     assert (played == played.T).all() and preferences._played(64, 1.0).sum() == 4032
 
 

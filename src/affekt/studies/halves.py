@@ -66,7 +66,7 @@ def moved(
         lab: model and scale.
         vectors: hold all arms.
         texts: the activities.
-        wins: outcomes without steering.
+        wins: outcomes without steering, of the pairs that `matches` names at least.
         arms: names of the directions.
         opponents: how many each steered activity meets; None is all.
     """

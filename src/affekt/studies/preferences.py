@@ -16,7 +16,7 @@ from affekt.steering.control import random_directions
 from affekt.studies.choices import compared
 from affekt.studies.elo import elo, hard
 from affekt.studies.feelings import felt
-from affekt.studies.halves import DOSE, moved
+from affekt.studies.halves import DOSE, matches, moved
 from affekt.studies.lab import Lab
 from affekt.studies.ranking import effects, ranked, ranking
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
@@ -33,8 +33,9 @@ RANDOM = {"quick": 2, "full": 8}
 """Directions of each of two kinds that steer as a control: random ones of the whole space, and random
 mixtures of the emotions' vectors, which lie where residuals vary."""
 
-PAIRS = {"quick": 0.5, "full": 1.0}
-"""Share of the pairs of activities that are compared, each in both orders."""
+PAIRS = {"quick": 0.25, "full": 1.0}
+"""Share of the pairs of activities that are drawn to be compared, each in both orders; the pairs in which one
+is steered later are compared as well."""
 
 OPPONENTS = {"quick": 2, "full": 16}
 """Activities of the other half that each steered one meets, in both orders."""
@@ -44,12 +45,13 @@ DRAWN = 1000
 
 
 def preferences(lab: Lab) -> Result:
-    """Elo of 64 activities from all ordered pairs (half of them under `quick`), its correlation with every
-    probe, and steering of half of the activities."""
+    """Elo of 64 activities from all ordered pairs (about a quarter of them under `quick`), its correlation
+    with every probe, and steering of half of the activities."""
     things = activities()
     texts = [thing.text for thing in things]
     engine = lab.engine()
-    played = _played(len(texts), PAIRS[lab.scale])
+    _, _, met = matches(len(texts), OPPONENTS[lab.scale])
+    played = _played(len(texts), PAIRS[lab.scale]) | met
     wins, certain = compared(lab, engine, texts, played)
     strengths, advantage = elo(wins, played)
     strict, _ = elo(hard(wins), played)
