@@ -96,7 +96,7 @@ def sensitivity(found: Found, named: Named) -> dict[str, dict[str, Any]]:
             for group in GROUPS:
                 shift = one.at(VIEW, group, word)
                 hits.setdefault(name, []).append(shift.called and shift.shift * way > 0)
-    return {name: count(sum(each), len(each)).to_dict() for name, each in hits.items()}
+    return {name: count(sum(each), len(each), "shifts").to_dict() for name, each in hits.items()}
 
 
 def false_alarms(found: Found) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def false_alarms(found: Found) -> dict[str, Any]:
     called = [
         shift.called for one in controls_of(found) for group in GROUPS for shift in one.shifts(VIEW, group)
     ]
-    return count(sum(called), len(called)).to_dict()
+    return count(sum(called), len(called), "shifts").to_dict()
 
 
 def called_for_controls(found: Found, named: Iterable[Named]) -> list[str]:

@@ -77,3 +77,14 @@ def test_a_model_that_did_not_move() -> None:
     assert "no emotion moved" in page([one], [[]])
     bare = replace(one, arms=dict.fromkeys(one.views, ()))
     assert headline(bare).endswith("no emotion moved beyond chance (no floor was measured).")
+
+
+def test_examples_are_read_in_the_form_in_which_they_were_written() -> None:
+    here = world({"sadder": along("sad", 6.0)}, noise=0.02)
+    asked = (here.open, "base", ["sadder"], here.vectors, PROMPTS[:4])
+    [one] = compare(*asked, writing=Writing(tokens=4), views=["reply"], floor=False)
+    assert "assistant" in examples(here.open, one)[0].tuned.roles
+    here.template = {"base": None}
+    [bare] = compare(*asked, writing=Writing(tokens=4), views=["reply"], floor=False)
+    roles = examples(here.open, bare)[0].tuned.roles
+    assert "text" in roles and "assistant" not in roles

@@ -69,6 +69,7 @@ def assembled(
         vectors=setup.vectors.provenance.model.name,
         layer=setup.vectors.read_layer,
         views=views,
+        reply_form=setup.reply_form,
         groups=groups,
         quantities=columns,
         n=n,

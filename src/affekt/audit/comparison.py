@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from affekt.audit.prompts import Form
 from affekt.audit.quantities import Quantity
 from affekt.audit.statistics import RATE, correlation
 from affekt.errors import AffektError, UnknownConcept, closest
@@ -137,6 +138,8 @@ class Comparison:
     layer: int
     """Where z is read."""
     views: tuple[str, ...]
+    reply_form: Form
+    """In which form replies were asked for: `chat`, by the template, or `plain`."""
     groups: tuple[str, ...]
     """The prompts' groups, the last of them `ALL`."""
     quantities: tuple[Quantity, ...]
@@ -219,7 +222,10 @@ class Comparison:
             "format": FORMAT,
             **{
                 name: getattr(self, name)
-                for name in ("base", "tuned", "against", "reference", "vectors", "layer", "views", "groups")
+                for name in (
+                    *("base", "tuned", "against", "reference", "vectors", "layer"),
+                    *("views", "reply_form", "groups"),
+                )
             },
             "arms": dict(self.arms),
             "layers": self.layers,

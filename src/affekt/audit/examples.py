@@ -50,10 +50,9 @@ def examples(open: Open, comparison: Comparison) -> list[Example]:
         return []
     shifts = [one for one in comparison.shifts("reply", ALL) if one.shift == one.shift]
     shown = [one.name for one in sorted(shifts, key=lambda one: -abs(one.units))[:MOST]]
-    form = chat if "chat end" in comparison.views else None
     sources: list[Source] = [
-        [*form(pair.text), {"role": "assistant", "content": pair.tuned}]
-        if form
+        [*chat(pair.text), {"role": "assistant", "content": pair.tuned}]
+        if comparison.reply_form == "chat"
         else f"{plain(pair.text)} {pair.tuned.strip()}"
         for pair in pairs
     ]

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affekt.audit.prompts import ANSWER, chat, plain
+from affekt.audit.prompts import ANSWER, Form, chat, plain
 from affekt.concepts import Source
 from affekt.engines import Engine, Reply, Request, Sampling
 from affekt.errors import VectorsError
@@ -40,8 +40,6 @@ __all__ = [
 
 FORMAT = 1
 """Of what is kept; a file of another format is measured anew."""
-
-Form: TypeAlias = Literal["plain", "chat"]
 
 VIEWS: Mapping[str, str] = {
     "plain end": "the prompt's end, Human/Assistant form",

@@ -8,13 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from affekt.concepts import Message
 from affekt.concepts.jsonl import records
 from affekt.concepts.shipped import battery
 from affekt.errors import CorpusError, closest
 
-__all__ = ["ANSWER", "Prompt", "chat", "digest", "load_prompts", "plain", "shipped_prompts"]
+__all__ = ["ANSWER", "Form", "Prompt", "chat", "digest", "load_prompts", "plain", "shipped_prompts"]
+
+Form: TypeAlias = Literal["plain", "chat"]
+"""How a message is put: as Human/Assistant text, or by the chat template."""
 
 ANSWER = "\n\nAssistant:"
 """What an answer follows in plain text."""

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affekt.audit.measure import VIEWS, Asked, Form, Keep, Progress, Seen, Subject, Writing, ends, replies
-from affekt.audit.prompts import Prompt
+from affekt.audit.measure import VIEWS, Asked, Keep, Progress, Seen, Subject, Writing, ends, replies
+from affekt.audit.prompts import Form, Prompt
 from affekt.audit.quantities import weights
 from affekt.errors import PromptError, closest
 from affekt.vectors import ConceptVectors
