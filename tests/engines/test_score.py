@@ -233,6 +233,38 @@ def test_steered_prompts_share_what_comes_before_their_spans(monkeypatch: pytest
     assert np.abs(got - one.next_token(prompts)).max(axis=1).min() > 1e-3
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_one_prompt_steered_in_several_ways_is_as_under_each_alone(family: str) -> None:
+    one = engine(family)
+    first = "Is the calm river in the morning, when nobody is about and the boats are tied up, better than "
+    where = {"span": [len(first), len(first) + 5]}
+    prompts = [f"{first}{rest}" for rest in ("night?", "a letter") for _ in range(3)]
+    names = ["calm", "angry", "proud"] * 2
+    specs: list[Any] = [{name: {"mode": "ablate", "where": where}} for name in names]
+    got = one.next_token(prompts, bias=specs)
+    alone = np.stack([one.next_token([p], bias=[s])[0] for p, s in zip(prompts, specs, strict=True)])
+    np.testing.assert_allclose(got, alone, atol=2e-4)
+    assert np.abs(got[0] - got[1]).max() > 1e-4
+
+
+def test_one_prompt_steered_in_several_ways_shares_the_blocks_before_the_first_steered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = engine()
+    first = "Is the calm river in the morning, when nobody is about and the boats are tied up, better than "
+    where = {"span": [len(first), len(first) + 5]}
+    prompts = [f"{first}{rest}" for rest in ("night?", "a letter") for _ in range(3)]
+    specs: list[Any] = [
+        {name: {"mode": "ablate", "layers": [2], "where": where}} for name in ("calm", "angry", "proud") * 2
+    ]
+    rows: dict[int, list[int]] = {0: [], 3: []}
+    for layer, seen in rows.items():
+        monkeypatch.setattr(one.model.layers[layer], "forward", counting(one.model.layers[layer], seen))
+    one.next_token(prompts, bias=specs)
+    assert rows[0] == [1, 1, 1] and rows[3] == [1, 3, 3]  # the front, then each prompt in its three ways
+    assert hooks(one.model) == 0
+
+
 def test_groups_of_prompts() -> None:
     def groups(prompts: list[tuple[int, ...]], reach: list[int] | None = None) -> list[list[int]]:
         return sorted(sorted(group) for group in alike(prompts, reach))

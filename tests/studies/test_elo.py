@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from affekt.concepts.shipped import activities
-from affekt.studies.choices import compared, letters, question
+from affekt.studies.choices import compared, compared_under, letters, question
 from affekt.studies.elo import CENTRE, SCALE, elo, hard
 from affekt.studies.feelings import felt
 from tests.studies.small import lab
@@ -62,6 +62,17 @@ def test_steering_one_activity_moves_only_its_comparisons() -> None:
     others[0], others[:, 0] = False, False
     assert np.allclose(plain[others], steered[others], atol=1e-4)
     assert np.abs(plain - steered)[~others].max() > 1e-3
+
+
+def test_several_biases_at_once_are_each_alone() -> None:
+    here, texts = lab(), [activity.text for activity in activities()][:4]
+    engine, played = here.engine(), ~np.eye(4, dtype=bool)
+    biases = [{0: {name: {"dose": 0.8}}, 2: {name: {"dose": 0.8}}} for name in ("angry", "calm", "proud")]
+    together = compared_under(here, engine, texts, played, biases, "steered")
+    for bias, odds in zip(biases, together, strict=True):
+        wins, _ = compared(here, engine, texts, bias=bias)
+        assert np.allclose(wins, 1 / (1 + np.exp(-odds)), atol=1e-4) and (np.diag(odds) == 0).all()
+    assert np.abs(together[0] - together[1]).max() > 1e-3
 
 
 def test_a_feeling_is_read_on_the_activitys_own_tokens() -> None:

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import expit
 
 from affekt.engines import TransformersEngine
 from affekt.models.prompt import Encoded, Role, encode
 from affekt.studies.lab import Lab
 
-__all__ = ["compared", "letters", "question"]
+__all__ = ["compared", "compared_under", "letters", "question"]
 
 ASKED = "Answer with one letter. Which of these would you rather be doing: (A) {a}, or (B) {b}?"
 PREFILL = "("
 GENERATION: tuple[Role, ...] = ("generation",)
 
 CHUNK = 512
-"""Comparisons between two reports of progress."""
+"""Comparisons of one call, between two reports of progress."""
 
 
 def question(lab: Lab, a: str, b: str) -> Encoded:
@@ -72,24 +73,45 @@ def compared(
         Probabilities of A among A and B, and the median |log odds|.
     """
     played = ~np.eye(len(texts), dtype=bool) if pairs is None else pairs
+    [odds] = compared_under(lab, engine, texts, played, [bias or {}], "preferences")
+    return expit(odds), float(np.median(np.abs(odds[played])))
+
+
+def compared_under(
+    lab: Lab,
+    engine: TransformersEngine,
+    texts: Sequence[str],
+    played: Bool[np.ndarray, "items items"],
+    biases: Sequence[Mapping[int, Mapping[str, Any]]],
+    stage: str,
+) -> list[Float[np.ndarray, "items items"]]:
+    """The log odds that the first of each ordered pair is chosen, under each of several biases: what these do
+    not steer of a prompt is run once.
+
+    Args:
+        lab: model and tokenizer, told how far it is.
+        engine: what runs it.
+        texts: the activities.
+        played: which ordered pairs to compare. The others are 0.
+        biases: each for some activities what steers their tokens.
+        stage: its name for the progress.
+    """
     asked = [(int(i), int(j)) for i, j in zip(*np.nonzero(played), strict=True)]
     prompts = [question(lab, texts[i], texts[j]) for i, j in asked]
-    biases = None
-    if bias is not None:
-        biases = [_bias(prompt, texts, pair, bias) for prompt, pair in zip(prompts, asked, strict=True)]
-    logits = np.concatenate(
-        [
-            engine.next_token(
-                prompts[at : at + CHUNK], None if biases is None else biases[at : at + CHUNK], letters(lab)
-            )
-            for at in _told(lab, len(prompts), CHUNK)
+    step = max(1, CHUNK // len(biases))
+    odds = np.zeros((len(biases), *played.shape))
+    for at in _told(lab, stage, len(prompts), step):
+        some, pairs = prompts[at : at + step], asked[at : at + step]
+        steered = [
+            _bias(prompt, texts, pair, bias)
+            for bias in biases
+            for prompt, pair in zip(some, pairs, strict=True)
         ]
-    )
-    odds = logits[:, 0] - logits[:, 1]
-    wins = np.full(played.shape, 0.5)
-    for (i, j), value in zip(asked, odds, strict=True):
-        wins[i, j] = 1 / (1 + np.exp(-float(value)))
-    return wins, float(np.median(np.abs(odds)))
+        logits = engine.next_token(some * len(biases), steered, letters(lab))
+        found = (logits[:, 0] - logits[:, 1]).reshape(len(biases), -1)
+        for column, (i, j) in enumerate(pairs):
+            odds[:, i, j] = found[:, column]
+    return list(odds)
 
 
 def _bias(
@@ -106,8 +128,8 @@ def _bias(
     return terms or None
 
 
-def _told(lab: Lab, total: int, step: int) -> Iterator[int]:
+def _told(lab: Lab, stage: str, total: int, step: int) -> Iterator[int]:
     for at in range(0, total, step):
-        lab.told("preferences", at, total)
+        lab.told(stage, at, total)
         yield at
-    lab.told("preferences", total, total)
+    lab.told(stage, total, total)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy.special import expit
 
 from affekt.quality.bootstrap import mean
 from affekt.quality.figure import Figure
-from affekt.studies.choices import compared
+from affekt.studies.choices import compared_under
 from affekt.studies.elo import elo
 from affekt.studies.lab import Lab
 from affekt.vectors import ConceptVectors
@@ -73,11 +74,11 @@ def moved(
     half, rest, played = matches(len(texts), opponents)
     engine = lab.engine(vectors)
     before, _ = elo(np.where(played, wins, 0.5), played)
+    biases = [{int(item): {arm: {"dose": DOSE}} for item in half} for arm in arms]
+    steered = compared_under(lab, engine, texts, played, biases, "preferences, steered")
     found = {}
-    for done, arm in enumerate(arms, 1):
-        bias: dict[int, Mapping[str, object]] = {int(item): {arm: {"dose": DOSE}} for item in half}
-        after, _ = elo(compared(replace(lab, progress=None), engine, texts, played, bias)[0], played)
+    for arm, outcomes in zip(arms, steered, strict=True):
+        after, _ = elo(expit(outcomes), played)
         change = (after - before)[half] - (after - before)[rest].mean()
         found[arm] = Moved(arm, mean(change, "activities"))
-        lab.told("preferences, steered", done, len(arms))
     return found

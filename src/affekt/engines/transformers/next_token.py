@@ -13,7 +13,7 @@ from torch import Tensor
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.pad import batches, left, places, right
-from affekt.engines.transformers.score import MOST_LOGITS, vocabulary
+from affekt.engines.transformers.score import MOST_LOGITS, apart, vocabulary
 from affekt.models.prompt import Encoded
 from affekt.steering.edit import batch_edits
 from affekt.steering.program import Program
@@ -118,31 +118,51 @@ def _branches(
     reach: Sequence[int],
     ids: Sequence[int] | None,
 ) -> dict[int, np.ndarray]:
-    """What the group shares once, then what is each one's own, beside each other."""
+    """What the group shares once, then what is each one's own, beside each other. Of one prompt steered in
+    several ways the blocks before the first that is steered are run once as well."""
     first = prompts[group[0]].ids
     common = min(_shared(first, prompts[i].ids) for i in group)
     common = min(common, *(min(len(prompts[i]) - 1, reach[i]) for i in group))
     rests = [prompts[i].ids[common:] for i in group]
-    # Small parts are of almost one length: little padding, and few columns whose logits are needed.
-    most = max(1, min(core.budget // PARTS, MOST_LOGITS // vocabulary(core)))
-    parts = list(batches([len(rest) for rest in rests], most))
+    parts = _parts(core, rests)
     rows: dict[int, np.ndarray] = {}
     with core.turn():
         cache = kv.new_cache(core.model.network.config, "dynamic", common)
         core.forward(torch.tensor([first[:common]]), torch.arange(common)[None], None, cache, {})
         for part in parts:
             own = cache if part is parts[-1] else copy.deepcopy(cache)
-            kv.select(own, torch.zeros(len(part), dtype=torch.long, device=core.model.device))
             lengths = [len(rests[k]) for k in part]
             ids_here = right([rests[k] for k in part], 0)
             where = places(lengths, "right", ids_here.shape[1])
             where = torch.where(where < 0, -1, where + common)
             edits = batch_edits([programs[group[k]] for k in part], where)
+            once, beyond = 1, -1
+            if edits and apart(core, own) and len({rests[k] for k in part}) == 1:
+                ids_here, where, once, beyond = ids_here[:1], where[:1], len(part), min(edits)
+            same = torch.zeros(len(part), dtype=torch.long, device=core.model.device)
+            kv.select(own, same, beyond=beyond)
             start = min(lengths) - 1
-            logits = core.forward.logits(ids_here, where, own, edits, (start, max(lengths)))
+            logits = core.forward.logits(ids_here, where, own, edits, (start, max(lengths)), once)
             last = torch.stack([logits[row, length - 1 - start] for row, length in enumerate(lengths)])
             rows |= zip((group[k] for k in part), _wanted(last, ids), strict=True)
     return rows
+
+
+def _parts(core: Core, rests: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Which rests are run together: equal ones, and of the others small parts that are almost of one length:
+    little padding, and few columns whose logits are needed."""
+    equal: dict[tuple[int, ...], list[int]] = {}
+    for k, rest in enumerate(rests):
+        equal.setdefault(tuple(rest), []).append(k)
+    single = [own[0] for own in equal.values() if len(own) == 1]
+    whole, logits = core.budget, MOST_LOGITS // vocabulary(core)
+    parts = []
+    for rest, own in equal.items():
+        most = max(1, min(whole // len(rest), logits))
+        parts += [own[at : at + most] for at in range(0, len(own), most) if len(own) > 1]
+    small = max(1, min(whole // PARTS, logits))
+    parts += [[single[k] for k in part] for part in batches([len(rests[k]) for k in single], small)]
+    return parts
 
 
 def _wanted(

@@ -21,7 +21,7 @@ from affekt.steering.bias import Bias
 from affekt.steering.edit import batch_edits
 from affekt.steering.program import Program
 
-__all__ = ["MOST_LOGITS", "Pair", "pair", "score", "vocabulary"]
+__all__ = ["MOST_LOGITS", "Pair", "apart", "pair", "score", "vocabulary"]
 
 MOST_LOGITS = 1 << 26
 """Most logits held at a time: a quarter of a gigabyte in float32."""
@@ -146,14 +146,18 @@ def _rest(core: Core, pairs: Sequence[Pair], cache: Cache) -> list[Float[np.ndar
     where = torch.where(own < 0, -1, own + len(pairs[0].prompt))
     edits = batch_edits([pair.program for pair in pairs], where)
     rows, beyond = 1, -1
-    # Where blocks share a layer of the cache, no layer can be told to be of a block before the first steered.
-    apart = len(cache.layers) == len(core.model.layers)
-    if apart and edits and all(pair.ids == pairs[0].ids for pair in pairs):
+    if edits and apart(core, cache) and all(pair.ids == pairs[0].ids for pair in pairs):
         ids, where, rows, beyond = ids[:1], where[:1], len(pairs), min(edits)
     same = torch.zeros(len(pairs), dtype=torch.long, device=core.model.device)
     kv.select(cache, same, beyond=beyond)
     logits = core.forward.logits(ids, where, cache, edits, (0, ids.shape[1]), rows)
     return [_gathered(logits[row, : len(pair.ids) - 1], pair.ids[1:]) for row, pair in enumerate(pairs)]
+
+
+def apart(core: Core, cache: Cache) -> bool:
+    """Whether each block has a layer of the cache to itself. Where blocks share one, no layer can be told to
+    be of a block before the first steered."""
+    return len(cache.layers) == len(core.model.layers)
 
 
 def vocabulary(core: Core) -> int:
