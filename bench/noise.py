@@ -25,8 +25,8 @@ from affekt.audit.measure import VIEWS, Keep, Writing
 from affekt.audit.quantities import quantities
 from affekt.audit.setup import Setup, views_of
 from affekt.audit.statistics import RATE, RESAMPLES, discoveries, moved
-from affekt.cli.auditing import opener, vectors_for
-from affekt.cli.session import progress_bar
+from affekt.cli.auditing import opener
+from affekt.cli.session import progress_bar, vectors_for
 from affekt.models.cache import cache_folder
 
 PRECISIONS = ("float32", "bfloat16", "int8", "int4")

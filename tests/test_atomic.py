@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from affekt.atomic import Appended, is_part, replacing, write_text
+from affekt.atomic import Appended, check_writable, is_part, replacing, write_text
 from affekt.errors import StorageError
 
 
@@ -39,6 +39,19 @@ def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path, error: Ba
         part.write_text("half")
         raise error
     assert target.read_text() == "old" and names(tmp_path) == ["file.txt"]
+
+
+def test_whether_a_file_can_be_put_somewhere_is_found_without_putting_one(tmp_path: Path) -> None:
+    old = tmp_path / "old.txt"
+    old.write_text("old")
+    for target in (old, tmp_path / "new" / "file.txt"):
+        check_writable(target)
+    assert names(tmp_path) == ["new", "old.txt"] and names(tmp_path / "new") == []
+    assert old.read_text() == "old"
+    for target, why in ((tmp_path / "new", "it is a folder"), (old / "file.txt", "old.txt/file.txt")):
+        with pytest.raises(StorageError, match=f"could not write .*{why}"):
+            check_writable(target)
+    assert names(tmp_path) == ["new", "old.txt"]
 
 
 def test_a_full_disk_is_said_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

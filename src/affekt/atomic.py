@@ -13,7 +13,7 @@ from types import TracebackType
 
 from affekt.errors import StorageError
 
-__all__ = ["Appended", "is_part", "replacing", "write_text"]
+__all__ = ["Appended", "check_writable", "is_part", "replacing", "write_text"]
 
 _SUFFIX = ".part"
 
@@ -29,11 +29,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
         StorageError: the disk is full, the folder is missing or not writable; `path` is as it was.
     """
     target = Path(os.path.realpath(path))
-    part = target.parent / f".{target.name[:40]}.{secrets.token_hex(6)}{_SUFFIX}"
+    part = _beside(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
         # Made here and not by the writer, so that a folder that takes no files is found before the work.
-        part.touch(exist_ok=False)
+        _touch(part)
         mode = (target if target.exists() else part).stat().st_mode
         yield part
         with part.open("r+b") as written:
@@ -45,6 +44,25 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
     except OSError as error:
         raise StorageError(f"could not write {path}: {_why(error)}; nothing was left half written") from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def check_writable(path: str | Path) -> None:
+    """Finds out before long work whether a file can be put at `path`. Its folder is made, the file is not.
+
+    Raises:
+        StorageError: it cannot; says why.
+    """
+    target = Path(os.path.realpath(path))
+    part = _beside(target)
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        _touch(part)
+    except OSError as error:
+        raise StorageError(f"could not write {path}: {_why(error)}; name another file") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
@@ -118,6 +136,15 @@ class Appended:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _beside(target: Path) -> Path:
+    return target.parent / f".{target.name[:40]}.{secrets.token_hex(6)}{_SUFFIX}"
+
+
+def _touch(part: Path) -> None:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch(exist_ok=False)
 
 
 def _why(error: OSError) -> str:

@@ -226,25 +226,3 @@ def test_wrong_requests_are_found_before_any_work(monkeypatch: pytest.MonkeyPatc
     assert list(one.generate([])) == []
     assert hooks(one.model) == 0
     assert torch.equal(before, plain_logits(one.model))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        dict(max_tokens=0),
-        dict(temperature=-0.1),
-        dict(temperature=float("nan")),
-        dict(top_p=0.0),
-        dict(top_p=1.5),
-        dict(top_k=-1),
-        dict(stop=("",)),
-        dict(logprobs=51),
-        dict(min_tokens=-1),
-    ],
-    ids=str,
-)
-def test_wrong_sampling_is_refused(wrong: Any) -> None:
-    with pytest.raises(PromptError, match=next(iter(wrong)).replace("stop", "stop string")):
-        Sampling(**wrong)
-    with pytest.raises(PromptError, match="n is 0"):
-        Request(TEXT, n=0)

@@ -9,10 +9,9 @@ import pytest
 import torch
 import typer
 
-from affekt.cli import extract as command
-from affekt.cli import session
 from affekt.cli.extract import extract as extract_command
 from affekt.cli.extract import share_of
+from affekt.engines import opening
 from affekt.errors import VectorsError
 from affekt.vectors import ConceptVectors, load_vectors
 from affekt.vectors.extraction import extract, extract_share
@@ -97,8 +96,7 @@ def test_shares_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
 
 
 def test_shares_by_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (command, session):
-        monkeypatch.setattr(module, "open_model", lambda *_: tiny())
+    monkeypatch.setattr(opening, "load", lambda *_: tiny())
     source = tmp_path / "corpus.jsonl"
     source.write_text("".join(json.dumps(text.record()) + "\n" for text in CORPORA[0]))
     given = ["m", "--corpus", source, "--layers", "1-2", "--first-token", 10, "--dial", 0]

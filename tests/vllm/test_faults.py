@@ -146,23 +146,48 @@ def test_a_model_that_vllm_does_not_run_is_refused(tmp_path: Path) -> None:
         VLLMEngine(str(folder), dtype="float32", context=256)
 
 
+def workers() -> list[Any]:
+    """The processes in which vLLM's workers of this process run."""
+    import psutil
+
+    return [p for p in psutil.Process().children(recursive=True) if "Worker" in " ".join(p.cmdline())]
+
+
 @needs_vllm
 def test_a_worker_that_dies_fails_its_requests_and_the_engine_opens_anew(tmp_path: Path) -> None:
     import psutil
 
+    request = Request(TEXT, Sampling(max_tokens=5), id="x")
     with both(saved(tmp_path), context=256) as (one, theirs):
+        [expected], _ = replies_of(theirs, [request])
         batch = one.open_batch()
         batch.add(Request(TEXT, Sampling(max_tokens=200), read="all"))
         batch.step()
-        workers = [p for p in psutil.Process().children(recursive=True) if "Worker" in " ".join(p.cmdline())]
-        assert workers
-        os.kill(workers[0].pid, signal.SIGKILL)
+        # As a terminal does on Ctrl-C: they go on, since only this process is asked what that means.
+        for process in psutil.Process().children(recursive=True):
+            process.send_signal(signal.SIGINT)
+        for _ in range(20):
+            batch.step()
+        assert batch.busy and workers()
+        os.kill(workers()[0].pid, signal.SIGKILL)
         with pytest.raises(ModelError, match="has died"):
             while batch.busy:
                 batch.step()
-        request = [Request(TEXT, Sampling(max_tokens=5))]
-        (mine, _), (other, _) = replies_of(one, request), replies_of(theirs, request)
-        assert mine[0].tokens == other[0].tokens
+        [mine], _ = replies_of(one, [request])
+        assert mine.tokens == expected.tokens
+        # While nothing runs: a batch that a server holds open is none the worse for it.
+        batch = one.open_batch()
+        os.kill(workers()[0].pid, signal.SIGKILL)
+        assert until(lambda: not workers(), 30)
+        time.sleep(1.0)
+        with contextlib.suppress(ModelError):
+            batch.add(request)
+            while batch.busy:
+                batch.step()
+        batch = one.open_batch() if batch._closed else batch
+        batch.add(request)
+        pieces = [piece for _ in range(200) if batch.busy for piece in batch.step()]
+        assert pieces[-1].tokens == expected.tokens
 
 
 OPENS = """

@@ -61,7 +61,11 @@ class Served:
             self.outbox.send({"kind": "read", "rows": [[key, place, 1]]}, self.scalars(place))
 
     async def __call__(self, _scope: Any, receive: Any, send: Any) -> None:
-        body = json.loads((await receive())["body"])
+        raw = (await receive())["body"]
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = {"form": raw}
         self.seen.append(body)
         order = body.get("vllm_xargs", {}).get("affekt")
         key = Order.from_json(order).key if order else ""
@@ -88,10 +92,10 @@ class Served:
     def ask(self, **fields: Any) -> tuple[int, bytes]:
         return self.post(json.dumps({**CHAT, **fields}).encode())
 
-    def post(self, raw: bytes) -> tuple[int, bytes]:
+    def post(self, raw: bytes, path: str = "/v1/chat/completions") -> tuple[int, bytes]:
         sent: list[dict[str, Any]] = []
         scope = {
-            "type": "http", "method": "POST", "path": "/v1/chat/completions", "app": self,
+            "type": "http", "method": "POST", "path": path, "app": self,
             "headers": [(b"content-length", b"1")],
         }  # fmt: skip
 
@@ -193,6 +197,55 @@ def test_an_order_spelt_with_escapes_does_not_get_past_the_desk(served: Served) 
     status, told = served.post(hidden)
     assert status == 400 and b"vllm_xargs.affekt is set by Affekt" in told
     assert len(served.seen) == 1
+
+
+def test_an_order_in_another_encoding_does_not_get_past_the_desk(served: Served) -> None:
+    for encoding in ("utf-16", "utf-16-le", "utf-32-be"):
+        hidden = json.dumps({**CHAT, "vllm_xargs": {"affekt": "{}"}}).encode(encoding)
+        status, told = served.post(hidden)
+        assert status == 400 and b"vllm_xargs.affekt is set by Affekt" in told and not served.seen
+    assert served.post(json.dumps(CHAT).encode("utf-16"))[0] == 200 and served.seen == [CHAT]
+
+
+FORM = b'--x\r\nContent-Disposition: form-data; name="vllm_xargs"\r\n\r\n%s\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "raw"),
+    [
+        ("/v1/responses", {"input": "Hi", "emotion_bias": {"calm": 0.5}}),
+        ("/v1/messages", {"messages": CHAT["messages"], "emotions": ["calm"]}),
+        ("/v1/responses", {"input": "Hi", "vllm_xargs": {"affekt": "{}"}}),
+        ("/inference/v1/generate", {"token_ids": [1], "sampling_params": {"extra_args": {"affekt": "{}"}}}),
+        ("/v1/responses", b'{"vllm_xargs": {"\\u0061ffekt": "{}"}}'),
+        ("/v1/responses", json.dumps({"vllm_xargs": {"affekt": "{}"}}).encode("utf-16")),
+        ("/v1/audio/transcriptions", FORM % b'{"affekt": "{}"}'),
+        ("/v1/audio/transcriptions", FORM % b'{"\\u0061ffekt": "{}"}'),
+    ],
+    ids=range(8),
+)
+def test_a_path_that_is_not_served_refuses_what_would_not_be_done(
+    served: Served, path: str, raw: Any
+) -> None:
+    status, told = served.post(raw if isinstance(raw, bytes) else json.dumps(raw).encode(), path)
+    assert status == 400 and b"/v1/chat/completions and /v1/completions only" in told and not served.seen
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        json.dumps(
+            {"input": "her emotions, caf\u00e9", "tools": [{"parameters": {"emotions": {}}}]}
+        ).encode(),
+        FORM % b'{"session_id": "affect"}',
+        b"\0\xff\0 audio",
+        b"",
+    ],
+    ids=range(4),
+)
+def test_other_paths_pass_as_they_are(served: Served, raw: bytes) -> None:
+    assert served.post(raw, "/v1/responses")[0] == 200
+    assert served.seen == [json.loads(raw) if raw.startswith(b"{") else {"form": raw}]
 
 
 def test_a_vllm_without_affekts_worker_refuses_what_it_could_not_do(served: Served) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affekt.cli.session import open_model, progress_bar
+from affekt.cli.session import open_model, progress_bar, vectors_for
 
 if TYPE_CHECKING:
     from affekt.audit import Comparison
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from affekt.audit.setup import Open
     from affekt.vectors import ConceptVectors
 
-__all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener", "vectors_for"]
+__all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener"]
 
 Prompts = Annotated[
     Path | None,
@@ -92,23 +92,6 @@ def audit(
             keep=Keep(None if fresh else cache_folder() / "audit"),
             progress=progress,
         )
-
-
-def vectors_for(base: str, file: Path | None) -> ConceptVectors:
-    """The vectors named, or those kept for the base.
-
-    Raises:
-        VectorsError: there are none; the message has the command that makes them.
-    """
-    from affekt.errors import VectorsError
-    from affekt.models.weights import resolve
-    from affekt.vectors import load_vectors
-    from affekt.vectors.shelf import shelf
-
-    kept = file or shelf(resolve(base).name)
-    if file is None and not kept.exists():
-        raise VectorsError(f"no vectors for {base} yet; make them once with: affekt extract {base}")
-    return load_vectors(kept)
 
 
 def opener(vectors: ConceptVectors, dtype: str) -> Open:

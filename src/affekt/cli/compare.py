@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit, opener, vectors_for
+from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit, opener
 from affekt.cli.options import Dtype, Vectors
+from affekt.cli.session import vectors_for
 
 __all__ = ["compare"]
 

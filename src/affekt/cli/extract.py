@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from affekt.atomic import check_writable
 from affekt.cli.making import make_share, make_vectors, merge_into, set_dial
 from affekt.cli.options import Dtype, ModelName
-from affekt.cli.session import open_model, running
+from affekt.cli.session import open_model
 
 __all__ = ["extract"]
+
+TEXTS = 64
+"""Most texts that vLLM runs at once."""
 
 
 def extract(
@@ -45,6 +50,7 @@ def extract(
     for each folder, with the same model and options.
     """
     from affekt.concepts import Corpus
+    from affekt.engines import open_engine
     from affekt.models import Model
     from affekt.vectors import Recipe
     from affekt.vectors.shelf import shelf
@@ -54,13 +60,15 @@ def extract(
         raise typer.BadParameter(
             "a share needs --out, a folder for its sums, and no --merge", param_hint="--shard"
         )
+    if out is not None:
+        check_writable(out if share is None else out / "state")
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
     recipe = Recipe(first_token=first_token)
-    with running(engine, model, dtype) as runs:
+    with closing(open_engine(engine, model, dtype=dtype, batch_size=TEXTS)) as runs:
         if share is not None and out is not None:
             make_share(runs, out, share, corpora, wanted, recipe)
             return
-        file = out or shelf(runs.model.identity.name)
+        file = out or shelf(runs.identity.name)
         if merge:
             merge_into(file, merge)
         vectors = make_vectors(runs, file, corpora, wanted, recipe)

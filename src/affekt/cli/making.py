@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from affekt.atomic import check_writable
 from affekt.cli.session import progress_bar
 
 if TYPE_CHECKING:
     from affekt.concepts import Corpus
-    from affekt.engines import TransformersEngine
-    from affekt.engines.vllm import VLLMEngine
+    from affekt.engines import AnyEngine
     from affekt.models import Model
     from affekt.vectors import ConceptVectors, Recipe
 
@@ -22,7 +22,7 @@ __all__ = ["make_share", "make_vectors", "merge_into", "set_dial"]
 
 
 def make_vectors(
-    engine: TransformersEngine | VLLMEngine,
+    engine: AnyEngine,
     file: Path,
     corpora: Sequence[Corpus] | None = None,
     layers: Sequence[int] | None = None,
@@ -33,7 +33,10 @@ def make_vectors(
     from affekt.engines import extract
     from affekt.vectors import Checkpoint, save_vectors
 
+    check_writable(file)
     parts = file.with_suffix(".parts")
+    if parts.exists():
+        check_writable(parts / "state")
     started = time.monotonic()
     try:
         with progress_bar() as progress:
@@ -60,7 +63,7 @@ def make_vectors(
 
 
 def make_share(
-    engine: TransformersEngine | VLLMEngine,
+    engine: AnyEngine,
     folder: Path,
     share: tuple[int, int],
     corpora: Sequence[Corpus] | None,

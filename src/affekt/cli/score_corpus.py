@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import progress_bar
+from affekt.cli.session import progress_bar, vectors_for
 
 if TYPE_CHECKING:
     from affekt.scoring.run import Progress
-    from affekt.vectors import ConceptVectors
 
 __all__ = ["score_corpus"]
 
@@ -79,6 +77,7 @@ def score_corpus(
     """
     from rich.console import Console
 
+    from affekt.models.variant import split_variant
     from affekt.scoring import Columns, Settings
     from affekt.scoring import score_corpus as run
     from affekt.scoring.terminal import render
@@ -98,7 +97,7 @@ def score_corpus(
         part=part,
         kept=passages,
     )
-    held = _vectors(model, vectors)
+    held = vectors_for(split_variant(model)[0], vectors)
     with progress_bar("documents") as progress, _goes_on(progress) as told:
         scores = run(source, out, settings, held, workers=workers, cluster=ray, progress=told)
     for fault in scores.faults:
@@ -127,10 +126,3 @@ def _goes_on(progress: Progress) -> Iterator[Progress]:
         )
         typer.echo(f"stopped: {far}; the same command goes on", err=True)
         raise
-
-
-def _vectors(model: str, file: Path | None) -> ConceptVectors:
-    from affekt.cli.auditing import vectors_for
-    from affekt.models.variant import split_variant
-
-    return vectors_for(split_variant(model)[0], file)

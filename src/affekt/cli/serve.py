@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -12,7 +13,7 @@ import typer
 
 from affekt.cli.database import DatabaseUrl, open_database
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import known_engine, open_engine
+from affekt.cli.session import vectors_for
 from affekt.errors import AffektError
 
 __all__ = ["serve"]
@@ -54,6 +55,8 @@ def serve(
     dtype: Dtype = "auto",
 ) -> None:
     """Serve a model: the OpenAI API with emotion_bias and readings, a guard, an audit trail, a dashboard."""
+    from affekt.engines.opening import known_engine, open_engine
+
     known_engine(engine)
     url, kept = open_database(database)
     from affekt.cli.monitors import calibration_file
@@ -80,23 +83,24 @@ def serve(
         max_tokens=max_tokens,
         default_tokens=min(512, max_tokens),
     )
-    runs = open_engine(engine, model, vectors, dtype, rows)
-    identity = runs.model.identity
-    service = Service.of(
-        runs,
-        settings,
-        database=url,
-        policy=policy,
-        calibration=calibration or calibration_file(identity.name, vectors),
-        aliases=(model,) if model != identity.name else (),
-    )
-    told = logging.StreamHandler()
-    told.setFormatter(JsonLines())
-    logging.basicConfig(handlers=[told], level=logging.WARNING)
-    logging.getLogger("affekt.server").setLevel(logging.INFO)
-    typer.echo(f"{identity.name} at http://{host}:{port} (the dashboard), http://{host}:{port}/v1 (the API)")
-    typer.echo(f"audit trail: {url}; policy: {policy or 'none'}; process {os.getpid()}")
-    Serving(service, host, port).run()
+    held = vectors_for(model, vectors)
+    with closing(open_engine(engine, model, held, dtype=dtype, batch_size=rows)) as runs:
+        name = runs.identity.name
+        service = Service.of(
+            runs,
+            settings,
+            database=url,
+            policy=policy,
+            calibration=calibration or calibration_file(name, vectors),
+            aliases=(model,) if model != name else (),
+        )
+        told = logging.StreamHandler()
+        told.setFormatter(JsonLines())
+        logging.basicConfig(handlers=[told], level=logging.WARNING)
+        logging.getLogger("affekt.server").setLevel(logging.INFO)
+        typer.echo(f"{name} at http://{host}:{port} (the dashboard), http://{host}:{port}/v1 (the API)")
+        typer.echo(f"audit trail: {url}; policy: {policy or 'none'}; process {os.getpid()}")
+        Serving(service, host, port).run()
 
 
 def _local(host: str) -> bool:

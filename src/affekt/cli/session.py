@@ -1,4 +1,4 @@
-"""A model, its vectors and an engine, opened for a command."""
+"""A model and its vectors, opened for a command."""
 
 from __future__ import annotations
 
@@ -8,23 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from affekt.errors import AffektError, closest
-
 if TYPE_CHECKING:
     from affekt.engines import TransformersEngine
-    from affekt.engines.vllm import VLLMEngine
     from affekt.models import Model
-    from affekt.models.model import Identity
     from affekt.vectors import ConceptVectors
     from affekt.vectors.gather import Progress
 
-__all__ = ["ENGINES", "known_engine", "open_engine", "open_model", "open_session", "progress_bar", "running"]
-
-ENGINES = ("transformers", "vllm")
-"""What may run a model."""
-
-TEXTS = 64
-"""Most texts that vLLM runs at once."""
+__all__ = ["open_model", "open_session", "progress_bar", "vectors_for"]
 
 
 def open_model(name: str, dtype: str = "auto") -> Model:
@@ -45,63 +35,31 @@ def open_session(
     """
     from affekt.engines import TransformersEngine
 
+    held = vectors_for(name, vectors)
     model = open_model(name, dtype)
-    held = _vectors(name, model.identity, vectors)
     return model, held, TransformersEngine(model, held)
 
 
-def known_engine(name: str) -> None:
-    """Refuses an engine that is none of `ENGINES`."""
-    if name not in ENGINES:
-        raise AffektError(f"unknown engine {name!r}{closest(name, ENGINES)} (there are {', '.join(ENGINES)})")
+def vectors_for(name: str, file: Path | None) -> ConceptVectors:
+    """The vectors of a file, or those kept for a model, which is found and not opened.
 
-
-@contextmanager
-def running(engine: str, name: str, dtype: str) -> Iterator[TransformersEngine | VLLMEngine]:
-    """One of `ENGINES` on a model that has no vectors yet, for many texts; ended at the end."""
-    known_engine(engine)
-    if engine == "transformers":
-        from affekt.engines import TransformersEngine
-
-        yield TransformersEngine(open_model(name, dtype))
-        return
-    from affekt.engines.vllm import VLLMEngine
-
-    runs = VLLMEngine(name, dtype=dtype, batch_size=TEXTS)
-    try:
-        yield runs
-    finally:
-        runs.close()
-
-
-def open_engine(
-    engine: str, name: str, vectors: Path | None, dtype: str, rows: int
-) -> TransformersEngine | VLLMEngine:
-    """One of `ENGINES` on a model with its vectors, for at most so many replies at once; raises as
-    `open_session`."""
-    if engine == "transformers":
-        from affekt.engines import TransformersEngine
-
-        model, held, _ = open_session(name, vectors, dtype)
-        return TransformersEngine(model, held, batch_size=rows)
-    from affekt.engines.vllm import VLLMEngine
-    from affekt.engines.vllm.served import served
-
-    found = served(name, dtype)
-    return VLLMEngine(found, _vectors(name, found.identity, vectors), batch_size=rows)
-
-
-def _vectors(name: str, identity: Identity, file: Path | None) -> ConceptVectors:
+    Raises:
+        VectorsError: there are none; the message has the command that makes them.
+    """
     from affekt.errors import VectorsError
+    from affekt.models.variant import split_variant
+    from affekt.models.weights import resolve
     from affekt.vectors import load_vectors
     from affekt.vectors.shelf import shelf
 
-    kept = file or shelf(identity.name)
-    if file is None and not kept.exists():
+    if file is not None:
+        return load_vectors(file)
+    plain, variant = split_variant(name)
+    own = resolve(plain).name
+    kept = shelf(f"{own}@{variant}" if variant else own)
+    if not kept.exists():
         raise VectorsError(f"no vectors for {name} yet; make them once with: affekt extract {name}")
-    held = load_vectors(kept)
-    held.require(identity)
-    return held
+    return load_vectors(kept)
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from affekt.engines.engine import Collected, Engine, Reply, Request, Sampling, Token, TopToken
 from affekt.engines.extract import extract
-from affekt.engines.opening import OpenedEngine, open_engine
+from affekt.engines.opening import AnyEngine, open_engine
 from affekt.engines.transformers import TransformersEngine
 from affekt.engines.watch import Directive, Watch, Watcher, WatchRow
 
 __all__ = [
+    "AnyEngine",
     "Collected",
     "Directive",
     "Engine",
-    "OpenedEngine",
     "Reply",
     "Request",
     "Sampling",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -41,6 +42,26 @@ FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "guard"]
 TOP_LOGPROBS = 50
 """Most alternatives a token may come with."""
 
+REPLIES = 1024
+"""Most replies to one request."""
+
+LARGEST = 2**31 - 1
+"""The largest number of tokens that is taken; no vocabulary and no context is so large."""
+
+HOTTEST = 1e6
+"""The highest temperature; from far below it on every token is as likely as any other."""
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+        raise PromptError(f"{name} is {_short(value)}; give a whole number from {least:,} to {most:,}")
+
+
+def _short(value: Any) -> str:
+    """A value for an error; Python refuses to write out a number of thousands of digits."""
+    bits = int(value).bit_length() if isinstance(value, Integral) else 0
+    return repr(value) if bits <= 128 else f"a number of {bits:,} bits"
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -64,20 +85,18 @@ class Sampling:
     """No end-of-sequence token comes before so many tokens."""
 
     def __post_init__(self) -> None:
-        for wrong, message in (
-            (self.max_tokens < 1, f"max_tokens is {self.max_tokens}; a reply has at least 1 token"),
-            (not 0 <= self.temperature < float("inf"), f"temperature is {self.temperature}; give 0 or more"),
-            (not 0 < self.top_p <= 1, f"top_p is {self.top_p}; give more than 0, at most 1"),
-            (self.top_k < 0, f"top_k is {self.top_k}; give 0 (all) or more"),
-            (any(not word for word in self.stop), "an empty stop string would end every reply at once"),
-            (
-                self.logprobs is not None and not 0 <= self.logprobs <= TOP_LOGPROBS,
-                f"logprobs is {self.logprobs}; give 0 to {TOP_LOGPROBS}",
-            ),
-            (self.min_tokens < 0, f"min_tokens is {self.min_tokens}; give 0 or more"),
-        ):
-            if wrong:
-                raise PromptError(message)
+        for name, least in (("max_tokens", 1), ("min_tokens", 0), ("top_k", 0)):
+            _whole(name, getattr(self, name), least, LARGEST)
+        if self.seed is not None:
+            _whole("seed", self.seed, -(2**63), 2**63 - 1)
+        if self.logprobs is not None:
+            _whole("logprobs", self.logprobs, 0, TOP_LOGPROBS)
+        if not 0 <= self.temperature <= HOTTEST:
+            raise PromptError(f"temperature is {_short(self.temperature)}; give 0 to {HOTTEST:,.0f}")
+        if not 0 < self.top_p <= 1:
+            raise PromptError(f"top_p is {_short(self.top_p)}; give more than 0, at most 1")
+        if any(not word for word in self.stop):
+            raise PromptError("an empty stop string would end every reply at once")
 
 
 @dataclass(frozen=True)
@@ -104,8 +123,7 @@ class Request:
     """JSON schemas of functions, for chat templates that show them."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise PromptError(f"n is {self.n}; give 1 or more")
+        _whole("n", self.n, 1, REPLIES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import TypeAlias
 
-from transformers import PreTrainedTokenizerBase
-
-from affekt.engines.engine import Engine
 from affekt.engines.transformers.engine import TransformersEngine
+from affekt.engines.vllm.engine import VLLMEngine
 from affekt.errors import ModelError, closest
 from affekt.models import load
-from affekt.models.model import Identity
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["ENGINES", "OpenedEngine", "open_engine"]
+__all__ = ["ENGINES", "AnyEngine", "known_engine", "open_engine"]
+
+ENGINES = ("transformers", "vllm")
+"""What may run a model."""
+
+AnyEngine: TypeAlias = TransformersEngine | VLLMEngine
+"""An opened one of `ENGINES`; whoever opened it closes it."""
 
 
-@runtime_checkable
-class OpenedEngine(Engine, Protocol):
-    """An engine with the facts about its model that work around the verbs needs."""
-
-    @property
-    def identity(self) -> Identity:
-        """Of the opened model."""
-
-    @property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The model's; a fast one."""
-
-    @property
-    def context(self) -> int:
-        """The longest sequence it takes, in tokens."""
+def known_engine(name: str) -> None:
+    """Refuses an engine that is none of `ENGINES`; raises ModelError."""
+    if name not in ENGINES:
+        hint = closest(name, ENGINES) or f"; the engines are {', '.join(ENGINES)}"
+        raise ModelError(f"unknown engine {name!r}{hint}")
 
 
 def open_engine(
@@ -41,7 +33,8 @@ def open_engine(
     *,
     dtype: str = "auto",
     sibling: bool = False,
-) -> OpenedEngine:
+    batch_size: int = 16,
+) -> AnyEngine:
     """Opens a model on the engine of a name.
 
     Args:
@@ -50,29 +43,13 @@ def open_engine(
         vectors: concept vectors; only what neither reads nor steers does without.
         dtype: `bfloat16`, `float16`, `float32`, or `auto`.
         sibling: allow vectors of another model of the same shape, as base and tuned are.
+        batch_size: most replies written at once; most texts that vLLM runs at once.
 
     Raises:
         ModelError: for an unknown engine, one that is not installed, or a model that cannot be opened.
         VectorsError: for vectors of another model.
     """
-    if engine not in ENGINES:
-        hint = closest(engine, ENGINES) or f"; the engines are {', '.join(ENGINES)}"
-        raise ModelError(f"unknown engine {engine!r}{hint}")
-    return ENGINES[engine](model, vectors, dtype, sibling)
-
-
-def _transformers(model: str, vectors: ConceptVectors | None, dtype: str, sibling: bool) -> OpenedEngine:
-    return TransformersEngine(load(model, dtype), vectors, sibling=sibling)
-
-
-def _vllm(model: str, vectors: ConceptVectors | None, dtype: str, sibling: bool) -> OpenedEngine:
-    from affekt.engines.vllm import VLLMEngine  # needs what the extra brings
-
-    return VLLMEngine(model, vectors, dtype=dtype, sibling=sibling)
-
-
-ENGINES: Mapping[str, Callable[[str, ConceptVectors | None, str, bool], OpenedEngine]] = {
-    "transformers": _transformers,
-    "vllm": _vllm,
-}
-"""What opens each engine, by its name."""
+    known_engine(engine)
+    if engine == "vllm":
+        return VLLMEngine(model, vectors, dtype=dtype, sibling=sibling, batch_size=batch_size)
+    return TransformersEngine(load(model, dtype), vectors, sibling=sibling, batch_size=batch_size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -110,10 +111,10 @@ def _work(
     if workers > 1 or cluster is not None:
         yield from score_on_ray(settings, vectors, found, out, key, pending, workers, cluster)
         return
-    scorer = Scorer(settings, vectors, found, out, key)
-    for part in pending:
-        scorer.score(part)
-        yield part.number
+    with closing(Scorer(settings, vectors, found, out, key)) as scorer:
+        for part in pending:
+            scorer.score(part)
+            yield part.number
 
 
 def _begin(place: Place, key: str, facts: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from affekt.engines.opening import OpenedEngine, open_engine
+from affekt.engines.opening import open_engine
 from affekt.errors import CorpusError, PromptError
 from affekt.models.prompt import Encoded, encode
 from affekt.scoring.document import Document
@@ -41,9 +41,13 @@ class Scorer:
         self._settings, self._out, self._key = settings, out, key
         self._concepts = settings.chosen(vectors)
         self._reader = Reader(found.files, found.columns)
-        self._engine: OpenedEngine = open_engine(
+        self._engine = open_engine(
             settings.engine, settings.model, vectors, dtype=settings.dtype, sibling=settings.sibling
         )
+
+    def close(self) -> None:
+        """Ends the engine."""
+        self._engine.close()
 
     def score(self, part: Part) -> Done:
         """Reads a part, unless that was done before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from affekt.errors import BiasError
@@ -81,4 +82,9 @@ def _total(value: Any) -> float:
 def _dial(form: Any) -> float:
     """The dial of a form; 0 where it has none, or none that is a number."""
     dial = form.get("dial", 0.0) if isinstance(form, Mapping) else form
-    return float(dial) if isinstance(dial, int | float) and not isinstance(dial, bool) else 0.0
+    if isinstance(dial, bool) or not isinstance(dial, int | float):
+        return 0.0
+    try:
+        return float(dial)
+    except OverflowError:
+        return inf

@@ -28,7 +28,7 @@ class ExplainBody(BaseModel):
     """Another reply to the same chat: why this one and not that one."""
     concepts: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     rows: Annotated[int, Field(ge=8, le=2000)] = 200
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
 
 @router.post("/v1/explain")

@@ -18,9 +18,11 @@ class Feed:
 
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[Mapping[str, Any] | None]] = set()
+        self._ended = False
 
     def end(self) -> None:
-        """Ends every listener's stream."""
+        """Ends every listener's stream, and that of whoever comes later at once."""
+        self._ended = True
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
@@ -45,7 +47,7 @@ class Feed:
     async def listen(self, quiet: float) -> AsyncGenerator[Mapping[str, Any] | None, None]:
         """Events from now on, up to the server's end; None after each `quiet` seconds without one."""
         with self._listening() as queue:
-            while True:
+            while not self._ended or not queue.empty():
                 try:
                     event = await asyncio.wait_for(queue.get(), quiet)
                 except TimeoutError:

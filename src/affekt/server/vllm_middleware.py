@@ -1,7 +1,7 @@
 """`vllm serve` with `emotion_bias` and `emotions`: `--middleware affekt.server.vllm_middleware.Middleware`.
 
 It goes with Affekt's worker and its settings, see docs/vllm.md. Requests without Affekt's fields pass as they
-are."""
+are. With them, those to a path that this does not serve are refused: they would be answered unsteered."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ PATHS = {"/v1/chat/completions": True, "/v1/completions": False}
 FIELDS = ("emotion_bias", "emotions", FIELD)
 """What a body that concerns Affekt holds, the last one among `vllm_xargs`."""
 
+EXTRA = ("vllm_xargs", "extra_args")
+"""What vLLM calls a request's extra arguments, at its many paths."""
+
 WAIT = 10.0
 """Seconds that a reading may come after the reply is whole."""
 
@@ -44,11 +47,15 @@ class Middleware:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers a request as an ASGI application."""
-        if scope["type"] != "http" or scope.get("method") != "POST" or scope["path"] not in PATHS:
+        if scope["type"] != "http" or scope.get("method") != "POST":
             await self._app(scope, receive, send)
             return
         raw = await _whole(receive)
-        if not _concerns(raw):
+        if scope["path"] not in PATHS and _elsewhere(raw):
+            told = f"emotion_bias, emotions and vllm_xargs.{FIELD} are for {' and '.join(PATHS)} only"
+            await _answer(send, 400, failure(PromptError(told)))
+            return
+        if scope["path"] not in PATHS or not _concerns(raw):
             await self._app(scope, _again(raw, receive), send)
             return
         try:
@@ -200,11 +207,12 @@ class _Telling:
 
 
 def _concerns(raw: bytes) -> bool:
-    """Whether a body may hold a field of Affekt's, whose name JSON can spell with escapes too: an order that
-    came to a worker past the desk would steer without limits, and without a salt for the prefix cache."""
+    """Whether a body may hold a field of Affekt's, whose name may be spelt with escapes or in UTF-16. An
+    order that came to a worker past the desk would steer without limits, and without a salt for the prefix
+    cache."""
     if any(f'"{name}"'.encode() in raw for name in FIELDS):
         return True
-    if b"\\u" not in raw:
+    if not _hides(raw):
         return False
     try:
         body = json.loads(raw)
@@ -214,6 +222,37 @@ def _concerns(raw: bytes) -> bool:
         return False
     xargs = body.get("vllm_xargs")
     return any(name in body or (isinstance(xargs, dict) and name in xargs) for name in FIELDS)
+
+
+def _elsewhere(raw: bytes) -> bool:
+    """Whether a body of any other path holds a field of Affekt's, or an order for a worker at any depth."""
+    if not _hides(raw) and not any(name.encode() in raw for name in FIELDS):
+        return False
+    try:
+        body = json.loads(raw)
+    except RecursionError:
+        return False  # vLLM refuses it
+    except ValueError:
+        # A form, whose field is JSON in a text.
+        plain = raw.replace(b"\0", b"")
+        return any(name.encode() in plain for name in EXTRA) and (FIELD.encode() in plain or _hides(plain))
+    if isinstance(body, dict) and any(name in body for name in FIELDS):
+        return True
+    left = [body]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if any(isinstance(value.get(name), dict) and FIELD in value[name] for name in EXTRA):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False
+
+
+def _hides(raw: bytes) -> bool:
+    """Whether its letters may be spelt otherwise than as themselves."""
+    return b"\\u" in raw or b"\0" in raw
 
 
 async def _lines(data: bytes) -> AsyncIterator[bytes]:

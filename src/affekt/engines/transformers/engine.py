@@ -207,3 +207,6 @@ class TransformersEngine:
     def open_batch(self) -> Batch:
         """A batch that requests are added to and cancelled in while it runs, for a server."""
         return Batch(self._core, *self._limits)
+
+    def close(self) -> None:
+        """Does nothing: the model belongs to whoever opened it."""

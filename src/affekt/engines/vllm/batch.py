@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Callable
 
 from affekt.engines.desk import Desk
 from affekt.engines.engine import Reply, Request, Token
-from affekt.engines.transformers.entry import ready
+from affekt.engines.transformers.entry import Entry, ready
 from affekt.engines.vllm.draft import Draft, Prompt
 from affekt.engines.vllm.driver import Driver
 from affekt.errors import AffektError, PromptError
@@ -15,10 +17,14 @@ __all__ = ["Batch"]
 
 
 class Batch:
-    """Requests come and go while others are being answered. One thread steps it; vLLM does the batching."""
+    """Requests come and go while others are being answered. One thread steps it; `add` and `cancel` may come
+    from others. vLLM does the batching."""
 
-    def __init__(self, desk: Desk, driver: Driver) -> None:
-        self._desk, self._driver = desk, driver
+    def __init__(self, desk: Desk, alive: Callable[[], Driver]) -> None:
+        """Takes what gives a vLLM that lives, so that one that dies while nothing runs is not used again."""
+        self._desk, self._alive = desk, alive
+        self._driver = alive()
+        self._taking = threading.Lock()
         self._drafts: list[Draft] = []
         self._live: dict[str, int] = {}
         self._out: list[Token | Reply] = []
@@ -42,17 +48,19 @@ class Batch:
             BiasError, UnknownConcept, VectorsError: for what these vectors cannot do.
             ModelError: vLLM has died.
         """
-        if self._closed:
-            raise AffektError("the batch is closed; open another")
-        id = request.id if request.id is not None else str(self._count)
-        if id in self._live:
-            raise PromptError(f"two requests of the id {id!r} at once")
-        entry = ready(self._desk, request, id)
-        self._count += 1
-        prompt = Prompt()
-        drafts = [Draft(self._desk, self._driver, entry, choice, prompt) for choice in range(request.n)]
-        self._live[id] = len(drafts)
-        self._drafts += drafts
+        with self._taking:
+            if self._closed:
+                raise AffektError("the batch is closed; open another")
+            id = request.id if request.id is not None else str(self._count)
+            if id in self._live:
+                raise PromptError(f"two requests of the id {id!r} at once")
+            entry = ready(self._desk, request, id)
+            if not self._drafts:
+                self._driver = self._alive()
+            drafts = self._begun(entry)
+            self._count += 1
+            self._live[id] = len(drafts)
+            self._drafts += drafts
         return id
 
     def cancel(self, id: str) -> None:
@@ -90,11 +98,25 @@ class Batch:
 
     def close(self) -> None:
         """Ends every request; no reply comes of them any more."""
-        self._closed = True
-        drafts, self._drafts = self._drafts, []
-        self._live.clear()
+        with self._taking:
+            self._closed = True
+            drafts, self._drafts = self._drafts, []
+            self._live.clear()
         for draft in drafts:
             draft.drop()
+
+    def _begun(self, entry: Entry) -> list[Draft]:
+        """All replies to a request, or none."""
+        drafts: list[Draft] = []
+        prompt = Prompt()
+        try:
+            for choice in range(entry.request.n):
+                drafts.append(Draft(self._desk, self._driver, entry, choice, prompt))
+        except BaseException:
+            for draft in drafts:
+                draft.drop()
+            raise
+        return drafts
 
     def _cancel(self) -> None:
         while self._cancelled:

@@ -74,6 +74,7 @@ class Driver:
 
         Raises:
             PromptError: for a prompt that vLLM refuses.
+            ModelError: the engine or one of its workers has died.
         """
         context = self.config.model_config.max_model_len
         if len(ids) >= context:
@@ -92,6 +93,9 @@ class Driver:
             except ValueError as error:
                 del self._runs[order.key]
                 raise PromptError(f"vLLM refuses the request: {error}") from error
+            except Exception as error:
+                del self._runs[order.key]
+                raise self._died(error) from error
         return run
 
     def abort(self, runs: Sequence[Run]) -> None:
@@ -184,10 +188,13 @@ class Driver:
         try:
             return work()
         except Exception as error:
-            first = next(iter(str(error).splitlines()), "")
-            self.broken = f"vLLM's engine or one of its workers has died: {type(error).__name__}: {first}"
-            log.error("%s", self.broken)
-            raise ModelError(self.broken) from error
+            raise self._died(error) from error
+
+    def _died(self, error: Exception) -> ModelError:
+        first = next(iter(str(error).splitlines()), "")
+        self.broken = f"vLLM's engine or one of its workers has died: {type(error).__name__}: {first}"
+        log.error("%s", self.broken)
+        return ModelError(self.broken)
 
     def _await(self, run: Run, there: Any) -> None:
         waited = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,9 +18,10 @@ from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of,
 from affekt.engines.vllm import verbs
 from affekt.engines.vllm.batch import Batch
 from affekt.engines.vllm.check import check
+from affekt.engines.vllm.driver import Driver
 from affekt.engines.vllm.opening import Settings, open_driver
 from affekt.engines.vllm.served import Served, served
-from affekt.errors import AffektError, PromptError
+from affekt.errors import AffektError, ModelError, PromptError
 from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
 from affekt.reading.reading import Reading
@@ -71,6 +73,8 @@ class VLLMEngine:
         self._desk = Desk(self.model, vectors, self.model.ends, "paged")
         self._settings = Settings(batch_size, in_process, options)
         self._selfcheck = selfcheck
+        self._opening = threading.Lock()
+        self._closed = False
         self._driver = open_driver(self.model, vectors, self._settings)
         self._checked()
 
@@ -164,7 +168,7 @@ class VLLMEngine:
 
     def open_batch(self) -> Batch:
         """A batch that requests are added to and cancelled in while it runs, for a server."""
-        return Batch(self._desk, self._alive())
+        return Batch(self._desk, self._alive)
 
     def state(self) -> list[dict[str, Any]]:
         """What each worker has found: its decoder layers, whether their residual is in two parts."""
@@ -172,15 +176,20 @@ class VLLMEngine:
         return found
 
     def close(self) -> None:
-        """Ends vLLM and its processes."""
-        self._driver.close()
-
-    def _alive(self) -> Any:
-        if self._driver.broken:
+        """Ends vLLM and its processes, for good."""
+        with self._opening:
+            self._closed = True
             self._driver.close()
-            self._driver = open_driver(self.model, self.vectors, self._settings)
-            self._checked()
-        return self._driver
+
+    def _alive(self) -> Driver:
+        with self._opening:
+            if self._closed:
+                raise ModelError("the engine is closed; open another")
+            if self._driver.broken:
+                self._driver.close()
+                self._driver = open_driver(self.model, self.vectors, self._settings)
+                self._checked()
+            return self._driver
 
     def _checked(self) -> None:
         try:

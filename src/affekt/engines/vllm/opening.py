@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +50,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
     own = {"enforce_eager", "worker_cls", "additional_config"} & set(settings.options)
     if own:
         raise ModelError(f"{', '.join(sorted(own))} is Affekt's to set; leave it out")
-    with environment(settings.in_process):
+    with environment(settings.in_process), _apart_from_the_terminal():
         from vllm.engine.arg_utils import EngineArgs
         from vllm.platforms import current_platform
         from vllm.v1.engine.llm_engine import LLMEngine
@@ -116,6 +118,21 @@ def environment(in_process: bool) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _apart_from_the_terminal() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C, which a terminal sends to all: vLLM would end
+    at once where a server lets replies finish. This process hears it, by a thread that listens."""
+    over = threading.Event()
+    listening = threading.Thread(target=over.wait, name="affekt-interrupts", daemon=True)
+    listening.start()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        over.set()
 
 
 def _cause(error: BaseException) -> str:

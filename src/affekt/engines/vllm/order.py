@@ -120,7 +120,15 @@ class Order:
                 collect=None if collect is None else _collecting(*collect),
                 nudge=None if nudge is None else Nudge(*nudge),
             )
-        except (IndexError, KeyError, TypeError, ValueError, AttributeError, StopIteration) as error:
+        except (
+            LookupError,
+            TypeError,
+            ValueError,
+            ArithmeticError,
+            AttributeError,
+            StopIteration,
+            RecursionError,
+        ) as error:
             raise BiasError(f"an order that this version of Affekt does not understand: {error!r}") from error
 
     def salt(self, vectors: str) -> str | None:

@@ -64,6 +64,8 @@ def row_of(
     """
     if vectors is None and (order.segments or order.late or order.read is not None):
         raise VectorsError("this worker holds no concept vectors to read or steer with")
+    if vectors is not None and order.read is not None:
+        vectors.place(order.read)
     if order.first == END:
         order = replace(order, first=prompt - 1)
     if order.late is not None:

@@ -19,6 +19,7 @@ from affekt.models.fingerprint import weights_sha256
 from affekt.models.machine import choose_dtype
 from affekt.models.model import Identity
 from affekt.models.opening import tokenizer_of
+from affekt.models.variant import split_variant
 from affekt.models.weights import Weights, resolve
 
 __all__ = ["Served", "served"]
@@ -69,7 +70,10 @@ def served(
     Raises:
         ModelError: for a model that cannot be found, or that only the transformers engine opens.
     """
-    weights = resolve(name, cache)
+    plain, variant = split_variant(name)
+    if variant is not None:
+        raise ModelError(f"{name}: variants are for the transformers engine; here give {plain} and a dtype")
+    weights = resolve(plain, cache)
     if weights.adapter is not None:
         raise ModelError(f"{name} is an adapter; the vLLM engine runs merged models, transformers runs it")
     text = _config(weights)
