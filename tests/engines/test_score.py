@@ -187,6 +187,11 @@ def test_wrong_pairs_are_refused_and_leave_nothing_behind() -> None:
         one.score([TEXT], ["a \ud83d"])
     with pytest.raises(PromptError, match="takes 2,048"):
         one.score([LONG], [[7] * 2048])
+    for id in (-1, 10**9):
+        with pytest.raises(PromptError, match=f"{id} is no token of tiny-llama; they are 0 to"):
+            one.score([TEXT], [[7, id]])
+        with pytest.raises(PromptError, match=f"{id} is no token"):
+            one.next_token([TEXT], ids=[id])
     with pytest.raises(PromptError, match="biases for"):
         one.score([TEXT], ["a"], bias=[None, None])
     with pytest.raises(BiasError):

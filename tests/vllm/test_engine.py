@@ -183,6 +183,11 @@ def test_wrong_requests_are_refused_and_leave_the_engine_as_it_was(engines: Any)
     ):
         with pytest.raises(error):
             list(one.generate([Request(TEXT, Sampling(max_tokens=2)), request]))
+    for id in (-1, 10**9):
+        with pytest.raises(PromptError, match="is no token"):
+            one.score([TEXT], [[7, id]])
+        with pytest.raises(PromptError, match="is no token"):
+            one.next_token([TEXT], ids=[id])
     same_replies(engines, [Request(TEXT, Sampling(max_tokens=3))])
 
 

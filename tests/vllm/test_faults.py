@@ -150,7 +150,11 @@ def workers() -> list[Any]:
     """The processes in which vLLM's workers of this process run."""
     import psutil
 
-    return [p for p in psutil.Process().children(recursive=True) if "Worker" in " ".join(p.cmdline())]
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # one that has just ended
+            found += [process] if "Worker" in " ".join(process.cmdline()) else []
+    return found
 
 
 @needs_vllm

@@ -17,7 +17,7 @@ from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.kv import CacheKind
 from affekt.engines.transformers.next_token import next_token
 from affekt.engines.transformers.read import read
-from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed, program_of
+from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, known_ids, parsed, program_of
 from affekt.engines.transformers.score import pair, score
 from affekt.errors import PromptError
 from affekt.models.model import Identity, Model
@@ -196,6 +196,7 @@ class TransformersEngine:
             PromptError: for a prompt that is empty or too long.
             BiasError: for a bias that cannot be applied.
         """
+        ids = None if ids is None else known_ids(self.model, ids)
         biases = biases_of(bias, len(prompts), self.vectors)
         encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
         programs = [

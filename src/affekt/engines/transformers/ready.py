@@ -20,6 +20,7 @@ __all__ = [
     "columns_of",
     "encoded_of",
     "heard",
+    "known_ids",
     "names_of",
     "parsed",
     "picked_of",
@@ -67,11 +68,12 @@ def picked_of(
 
 
 def said_of(model: Opened, prompt: Encoded, said: str | Sequence[int]) -> tuple[int, ...]:
-    """A continuation's tokens, by itself; PromptError for none, or more than the context holds."""
+    """A continuation's tokens, by itself; PromptError for none, for an id that is no token, or for more than
+    the context holds."""
     if isinstance(said, str):
         require_text(said)
         said = model.tokenizer(said, add_special_tokens=False)["input_ids"]
-    ids = tuple(int(id) for id in said)
+    ids = known_ids(model, said)
     if not ids:
         raise PromptError("an empty continuation has no probability to score")
     if len(prompt) + len(ids) > model.context:
@@ -80,6 +82,15 @@ def said_of(model: Opened, prompt: Encoded, said: str | Sequence[int]) -> tuple[
             f"{model.context:,}"
         )
     return ids
+
+
+def known_ids(model: Opened, ids: Sequence[int]) -> tuple[int, ...]:
+    """Token ids as they are; PromptError for one that the vocabulary has not."""
+    size = len(model.tokenizer)
+    for id in ids:
+        if not 0 <= id < size:
+            raise PromptError(f"{id} is no token of {model.identity.name}; they are 0 to {size - 1:,}")
+    return tuple(int(id) for id in ids)
 
 
 def heard(model: Opened, program: Program | None, prompt: Encoded, said: Sequence[int]) -> Program | None:

@@ -14,7 +14,7 @@ from affekt.concepts.source import Source
 from affekt.engines.batch import answers
 from affekt.engines.desk import Desk
 from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
-from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, parsed
+from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, known_ids, parsed
 from affekt.engines.vllm import verbs
 from affekt.engines.vllm.batch import Batch
 from affekt.engines.vllm.check import check
@@ -71,7 +71,7 @@ class VLLMEngine:
             vectors.require(self.model.identity, sibling)
         self.vectors = vectors
         self._desk = Desk(self.model, vectors, self.model.ends, "paged")
-        self._settings = Settings(batch_size, in_process, options)
+        self._settings = Settings(batch_size, in_process, sibling, options)
         self._selfcheck = selfcheck
         self._opening = threading.Lock()
         self._closed = False
@@ -160,6 +160,7 @@ class VLLMEngine:
         ids: Sequence[int] | None = None,
     ) -> Float[np.ndarray, "prompts tokens"]:
         """Natural log-probabilities of the token after each prompt; see `TransformersEngine.next_token`."""
+        ids = None if ids is None else known_ids(self.model, ids)
         biases = biases_of(bias, len(prompts), self.vectors)
         encoded = [encoded_of(self.model, prompt, True) for prompt in prompts]
         driver = self._alive()

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class Settings:
     """Most rows at once."""
     in_process: bool
     """Whether it runs in this process."""
+    sibling: bool
+    """Whether vectors of another model of the same shape are allowed."""
     options: Mapping[str, Any]
     """Further arguments of vLLM."""
 
@@ -64,6 +67,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
                 "vectors": None if file is None else str(file),
                 "channel": inbox.address,
                 "origin": origin(),
+                "sibling": settings.sibling,
             }
             defaults: dict[str, Any] = {
                 "model": str(model.folder),
@@ -124,6 +128,8 @@ def environment(in_process: bool) -> Iterator[None]:
 def _apart_from_the_terminal() -> Iterator[None]:
     """Processes that are started meanwhile do not hear Ctrl-C, which a terminal sends to all: vLLM would end
     at once where a server lets replies finish. This process hears it, by a thread that listens."""
+    # What keeps track of shared memory is started with the first process, and lets Ctrl-C in again.
+    resource_tracker.ensure_running()
     over = threading.Event()
     listening = threading.Thread(target=over.wait, name="affekt-interrupts", daemon=True)
     listening.start()
