@@ -59,7 +59,7 @@ $(VLLM)/.installed:
 
 test-vllm: $(VLLM)/.installed
 	@if [ -f $(VLLM)/.installed ]; then \
-	  $(VLLM_PIP) '.[server]' && \
+	  $(VLLM_PIP) '.[server,scale]' && \
 	  PYTHONPATH=$(CURDIR)/src OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 \
 	  VLLM_LOGGING_LEVEL=ERROR $(VLLM)/bin/python -m pytest -q tests/vllm; \
 	else echo "THE TESTS OF THE VLLM ENGINE ARE SKIPPED: there is no $(VLLM)"; fi
