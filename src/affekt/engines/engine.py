@@ -53,7 +53,7 @@ HOTTEST = 1e6
 
 
 def _whole(name: str, value: Any, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         raise PromptError(f"{name} is {_short(value)}; give a whole number from {least:,} to {most:,}")
 
 

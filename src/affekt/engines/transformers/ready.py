@@ -72,8 +72,9 @@ def said_of(model: Opened, prompt: Encoded, said: str | Sequence[int]) -> tuple[
     the context holds."""
     if isinstance(said, str):
         require_text(said)
-        said = model.tokenizer(said, add_special_tokens=False)["input_ids"]
-    ids = known_ids(model, said)
+        ids = known_ids(model, model.tokenizer(said, add_special_tokens=False)["input_ids"])
+    else:
+        ids = known_ids(model, said)
     if not ids:
         raise PromptError("an empty continuation has no probability to score")
     if len(prompt) + len(ids) > model.context:
