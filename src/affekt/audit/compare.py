@@ -10,7 +10,7 @@ from torch import Tensor
 from affekt.audit.assembly import assembled
 from affekt.audit.comparison import Comparison, Directions
 from affekt.audit.directions import own_vectors, turned
-from affekt.audit.floor import Arm, noise_arms
+from affekt.audit.floor import arm, noise_arms
 from affekt.audit.measure import Keep, Progress, Seen, Subject, Writing
 from affekt.audit.prompts import Prompt
 from affekt.audit.reference import Against, Reference, left_out, named, shared
@@ -95,7 +95,7 @@ def compare(
         arms += left_out(reference, setup)
         said += shared(reference, before, setup)
     else:
-        arms += [_moved(name, one, setup, before) for name, one in zip(controls, seen, strict=True)]
+        arms += [arm(f"control {name}", one, before, setup) for name, one in zip(controls, seen, strict=True)]
     for name in tuned:
         subject = open(name)
         after = _seen(subject, setup)
@@ -180,11 +180,6 @@ def _fit(
 
 def _seen(subject: Subject, setup: Setup) -> Mapping[str, Seen]:
     return {view: setup.see(subject, view) for view in setup.views}
-
-
-def _moved(name: str, after: Mapping[str, Seen], setup: Setup, before: Mapping[str, Seen]) -> Arm:
-    differences = {view: setup.difference(seen, after[view], view) for view, seen in before.items()}
-    return Arm(f"control {name}", differences, dict.fromkeys(differences, range(len(setup.prompts))))
 
 
 def _turned(

@@ -12,7 +12,7 @@ from affekt.audit.measure import Seen, Subject, reread
 from affekt.audit.setup import Open, Setup
 from affekt.errors import ModelError
 
-__all__ = ["OTHERS", "Arm", "noise_arms"]
+__all__ = ["OTHERS", "Arm", "arm", "noise_arms"]
 
 OTHERS = "against the others"
 """How the name of a control's arm ends where controls are the reference."""
@@ -62,7 +62,7 @@ def noise_arms(
     arms = [_paraphrased(subject, setup, seen)] if words else []
     if "reply" in seen and setup.writing.temperature > 0:
         again = setup.see(subject, "reply", writing=replace(setup.writing, seed=setup.writing.seed + 1))
-        arms.insert(0, _arm("another seed", {"reply": again}, seen, setup))
+        arms.insert(0, arm("another seed", {"reply": again}, seen, setup))
     if "@" not in base:
         written: Mapping[str, Seen] = seen
         if "reply" in seen:
@@ -72,9 +72,9 @@ def noise_arms(
         for precision in precisions:
             if precision != subject.identity.dtype:
                 arms.append(
-                    _arm(precision, _variant(f"{base}@{precision}", open, setup, seen), written, setup)
+                    arm(precision, _variant(f"{base}@{precision}", open, setup, seen), written, setup)
                 )
-    return [arm for arm in arms if arm.differences]
+    return [one for one in arms if one.differences]
 
 
 def _variant(name: str, open: Open, setup: Setup, seen: Mapping[str, Seen]) -> dict[str, Seen]:
@@ -104,6 +104,7 @@ def _paraphrased(subject: Subject, setup: Setup, seen: Mapping[str, Seen]) -> Ar
     return Arm("other words", differences, dict.fromkeys(differences, rows))
 
 
-def _arm(name: str, after: Mapping[str, Seen], before: Mapping[str, Seen], setup: Setup) -> Arm:
+def arm(name: str, after: Mapping[str, Seen], before: Mapping[str, Seen], setup: Setup) -> Arm:
+    """What moved between two that were asked the same, at the views of `after`."""
     differences = {view: setup.difference(before[view], seen, view) for view, seen in after.items()}
     return Arm(name, differences, dict.fromkeys(differences, range(len(setup.prompts))))
