@@ -21,8 +21,8 @@ from drawn import random_vectors
 from affekt.audit import compare, shipped_prompts
 from affekt.audit.measure import Writing
 from affekt.cli.auditing import opener
-from affekt.cli.session import progress_bar
 from affekt.models import load
+from affekt.progress import progress_bar
 from affekt.vectors import load_vectors
 from affekt.vectors.shelf import shelf
 

@@ -26,8 +26,9 @@ from affekt.audit.quantities import quantities
 from affekt.audit.setup import Setup, views_of
 from affekt.audit.statistics import RATE, RESAMPLES, discoveries, moved
 from affekt.cli.auditing import opener
-from affekt.cli.session import progress_bar, vectors_for
+from affekt.cli.session import vectors_for
 from affekt.models.cache import cache_folder
+from affekt.progress import progress_bar
 
 PRECISIONS = ("float32", "bfloat16", "int8", "int4")
 

@@ -24,8 +24,9 @@ from adapters import train
 from affekt.audit import Comparison, Shift, compare, shipped_prompts
 from affekt.audit.measure import Keep, Writing
 from affekt.cli.auditing import opener
-from affekt.cli.session import progress_bar, vectors_for
+from affekt.cli.session import vectors_for
 from affekt.models.cache import cache_folder
+from affekt.progress import progress_bar
 from affekt.quality.bootstrap import count
 
 Named: TypeAlias = Mapping[str, Mapping[str, int]]

@@ -17,7 +17,7 @@ ROOMS = [
 ]
 """From the ground up; a room imports itself and rooms below it."""
 
-GROUND = {"version": -1, "errors": 0, "atomic": 0}
+GROUND = {"version": -1, "errors": 0, "atomic": 0, "progress": 0}
 """Single files that any room may import, since they import next to nothing."""
 
 LONGEST = 300

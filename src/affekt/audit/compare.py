@@ -11,11 +11,12 @@ from affekt.audit.assembly import assembled
 from affekt.audit.comparison import Comparison, Directions
 from affekt.audit.directions import own_vectors, turned
 from affekt.audit.floor import arm, noise_arms
-from affekt.audit.measure import Keep, Progress, Seen, Subject, Writing
+from affekt.audit.measure import Keep, Seen, Subject, Writing
 from affekt.audit.prompts import Prompt
 from affekt.audit.reference import Against, Reference, left_out, named, shared
 from affekt.audit.setup import Open, Setup, views_of
 from affekt.errors import ModelError, PromptError, VectorsError
+from affekt.progress import Progress
 from affekt.vectors import ConceptVectors
 
 __all__ = ["compare"]

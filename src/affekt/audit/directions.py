@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from affekt.audit.comparison import Directions
-from affekt.audit.measure import Asked, Keep, Progress, Seen, Subject
+from affekt.audit.measure import Asked, Keep, Seen, Subject
 from affekt.audit.setup import Setup
 from affekt.audit.statistics import correlation
 from affekt.concepts.shipped import stories
+from affekt.progress import Progress
 from affekt.vectors.collect import from_token
 from affekt.vectors.directions import unit
 

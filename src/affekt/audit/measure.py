@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -20,6 +19,7 @@ from affekt.engines import Engine, Reply, Request, Sampling
 from affekt.errors import VectorsError
 from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
+from affekt.progress import Progress
 from affekt.reading import Reading
 from affekt.vectors import tensorfile
 from affekt.vectors.collect import prompt_end
@@ -28,7 +28,6 @@ __all__ = [
     "VIEWS",
     "Asked",
     "Keep",
-    "Progress",
     "Seen",
     "Subject",
     "Writing",
@@ -47,9 +46,6 @@ VIEWS: Mapping[str, str] = {
     "reply": "the model's own reply, mean over its tokens",
 }
 """The places that are compared, and what each is."""
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with a stage, what is done of it, and all of it."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affekt.audit.measure import VIEWS, Asked, Keep, Progress, Seen, Subject, Writing, ends, replies
+from affekt.audit.measure import VIEWS, Asked, Keep, Seen, Subject, Writing, ends, replies
 from affekt.audit.prompts import Form, Prompt
 from affekt.audit.quantities import weights
 from affekt.errors import PromptError, closest
+from affekt.progress import Progress
 from affekt.vectors import ConceptVectors
 from affekt.vectors.readout import Position
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affekt.cli.session import open_model, progress_bar, vectors_for
+from affekt.cli.session import open_model, vectors_for
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.audit import Comparison

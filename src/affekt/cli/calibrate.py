@@ -10,8 +10,9 @@ import typer
 
 from affekt.cli.monitors import calibration_file, monitor_of, of_policy, unique
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import open_session, progress_bar
+from affekt.cli.session import open_session
 from affekt.cli.traffic import read_traffic, shipped_traffic
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.guards import Calibration, Monitor

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affekt.cli.options import Dtype
-from affekt.cli.session import open_model, progress_bar
+from affekt.cli.session import open_model
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.vectors import ConceptVectors

@@ -10,7 +10,8 @@ import typer
 
 from affekt.cli.interrupts import interrupts
 from affekt.cli.options import Dtype
-from affekt.cli.session import open_model, progress_bar
+from affekt.cli.session import open_model
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.concepts.writing import Writer

@@ -10,9 +10,10 @@ import typer
 
 from affekt.cli.monitors import calibration_file
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import open_session, progress_bar
+from affekt.cli.session import open_session
 from affekt.cli.traffic import read_traffic
 from affekt.errors import CalibrationError
+from affekt.progress import progress_bar
 
 __all__ = ["drift"]
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affekt.cli.options import Dtype, ModelName, Vectors, chat_of
-from affekt.cli.session import open_session, progress_bar
+from affekt.cli.session import open_session
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.engines import Engine

@@ -13,14 +13,15 @@ from affekt.cli.answers import Answers, answer
 from affekt.cli.interrupts import interrupts
 from affekt.cli.options import Biases, Dtype, ModelName, Vectors, bias_of
 from affekt.cli.records import Defaults, Fault, orders, read_records
-from affekt.cli.session import open_session, progress_bar
+from affekt.cli.session import open_session
 from affekt.errors import PromptError
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.cli.records import Order
     from affekt.engines import Reply, Token
     from affekt.engines.transformers.batch import Batch
-    from affekt.vectors.gather import Progress
+    from affekt.progress import Progress
 
 __all__ = ["generate"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from affekt.atomic import check_writable
-from affekt.cli.session import progress_bar
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
     from affekt.concepts import Corpus

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import progress_bar, vectors_for
+from affekt.cli.session import vectors_for
+from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
-    from affekt.scoring.run import Progress
+    from affekt.progress import Progress
 
 __all__ = ["score_corpus"]
 

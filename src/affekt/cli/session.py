@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +9,8 @@ if TYPE_CHECKING:
     from affekt.engines import TransformersEngine
     from affekt.models import Model
     from affekt.vectors import ConceptVectors
-    from affekt.vectors.gather import Progress
 
-__all__ = ["open_model", "open_session", "progress_bar", "vectors_for"]
+__all__ = ["open_model", "open_session", "vectors_for"]
 
 
 def open_model(name: str, dtype: str = "auto") -> Model:
@@ -60,33 +56,3 @@ def vectors_for(name: str, file: Path | None) -> ConceptVectors:
     if not kept.exists():
         raise VectorsError(f"no vectors for {name} yet; make them once with: affekt extract {name}")
     return load_vectors(kept)
-
-
-@contextmanager
-def progress_bar(unit: str = "characters") -> Iterator[Progress]:
-    """A bar with the time left on a terminal, a line a stage elsewhere; both on stderr."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        stages: set[str] = set()
-
-        def line(stage: str, done: int, total: int) -> None:
-            if stage not in stages:
-                stages.add(stage)
-                rest = f", {done / total:.0%} done before" if done * 100 >= total > 0 else ""
-                print(f"{stage}: {total:,} {unit}{rest}", file=sys.stderr)
-
-        yield line
-        return
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bars:
-        tasks = {}
-
-        def bar(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done)
-
-        yield bar

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import open_session, progress_bar
+from affekt.cli.session import open_session
+from affekt.progress import progress_bar
 
 __all__ = ["study"]
 

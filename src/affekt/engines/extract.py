@@ -10,9 +10,9 @@ from affekt.engines.engine import Engine, Opened
 from affekt.engines.transformers import TransformersEngine
 from affekt.errors import VectorsError
 from affekt.models.model import Model
+from affekt.progress import Progress
 from affekt.vectors import ConceptVectors, Recipe
 from affekt.vectors import extract as run
-from affekt.vectors.gather import Progress
 
 __all__ = ["extract"]
 

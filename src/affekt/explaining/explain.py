@@ -17,16 +17,14 @@ from affekt.explaining.explanation import Control, Effect, Explanation, Place, R
 from affekt.explaining.matching import shares
 from affekt.explaining.screening import screen, strength
 from affekt.explaining.told import Told
+from affekt.progress import Progress
 from affekt.steering.bias import Bias, Term, Where
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["ROWS", "Progress", "Reopen", "explain"]
+__all__ = ["ROWS", "Reopen", "explain"]
 
 Reopen: TypeAlias = Callable[[ConceptVectors], Engine]
 """Opens an engine on the same model with other vectors: random directions are given as concepts."""
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with a stage, rows done, and rows in all."""
 
 Ablation: TypeAlias = tuple[str, Place]
 """What is projected out, and where."""

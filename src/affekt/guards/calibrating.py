@@ -14,7 +14,8 @@ from affekt.guards.calibration import Calibrated, Calibration, vectors_hash
 from affekt.guards.conformal import demand
 from affekt.guards.drift import Drift
 from affekt.guards.monitor import Monitor
-from affekt.guards.recording import Progress, ReadingEngine, record, traffic_hash
+from affekt.guards.recording import ReadingEngine, record, traffic_hash
+from affekt.progress import Progress
 
 __all__ = ["calibrate", "check_drift"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from affekt.concepts.source import Source
 from affekt.engines.engine import Engine, Opened, Reply, Request, Sampling
@@ -18,12 +18,10 @@ from affekt.guards.conformal import Groups
 from affekt.guards.ledger import Ledger
 from affekt.guards.monitor import Monitor
 from affekt.guards.recorder import Recorder
+from affekt.progress import Progress
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["Progress", "ReadingEngine", "prompts", "record", "traffic_hash"]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the stage, the replies done and the replies in all."""
+__all__ = ["ReadingEngine", "prompts", "record", "traffic_hash"]
 
 
 @runtime_checkable

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from affekt.concepts import Corpus
 from affekt.errors import CalibrationError, VectorsError, closest
 from affekt.models.model import Model
+from affekt.progress import Progress
 from affekt.quality import accuracy, affect, dialled, implicit, lens, naming, reliability, severity
 from affekt.quality.cells import Cells, Training, gather, trainings
 from affekt.quality.dial import calibrate_dial
@@ -18,7 +19,6 @@ from affekt.quality.section import Section, unmeasured
 from affekt.quality.unembedding import unembedding
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.conceptvectors import ConceptVectors
-from affekt.vectors.gather import Progress
 
 __all__ = ["FORMAT", "KEYS", "QUICK", "check", "wanted"]
 

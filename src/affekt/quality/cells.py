@@ -14,11 +14,12 @@ from affekt.concepts import Corpus
 from affekt.concepts.shipped import stories, traits
 from affekt.engines.engine import Engine
 from affekt.errors import CorpusError
+from affekt.progress import Progress
 from affekt.vectors.cells import Layout, layout
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import content
 from affekt.vectors.conceptvectors import ConceptVectors
-from affekt.vectors.gather import Progress, gather_corpus
+from affekt.vectors.gather import gather_corpus
 
 __all__ = ["Cells", "Training", "gather", "trainings"]
 

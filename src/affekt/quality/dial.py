@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float
 from affekt.concepts import Concept
 from affekt.engines.engine import Engine, Sampling
 from affekt.errors import CalibrationError
+from affekt.progress import Progress
 from affekt.quality.coherence import everyday, losses
 from affekt.vectors.conceptvectors import ConceptVectors
-from affekt.vectors.gather import Progress
 
 __all__ = ["BOUND", "BROKEN", "GRID", "calibrate_dial", "largest", "likeness", "shrunk", "spread_out"]
 

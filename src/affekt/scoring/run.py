@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from affekt.errors import CorpusError, ModelError, StorageError
+from affekt.progress import Progress
 from affekt.scoring.outcome import Scores, merged, save
 from affekt.scoring.page import page
 from affekt.scoring.place import Place, file_system
@@ -19,10 +20,7 @@ from affekt.scoring.settings import Settings
 from affekt.scoring.survey import Part, Survey, survey
 from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["Progress", "score_corpus"]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the stage's name, documents done and documents in all; 0 in all while that is not known."""
+__all__ = ["score_corpus"]
 
 FORMAT = "affekt.scores/1"
 RUN = "run.json"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -14,13 +13,12 @@ from affekt.concepts.dialogues import Deflection, Dialogues, TwoEmotions
 from affekt.concepts.shipped import deflection, two_emotions
 from affekt.engines import TransformersEngine
 from affekt.models.model import Model
+from affekt.progress import Progress
 from affekt.vectors import ConceptVectors
 
-__all__ = ["Lab", "Progress", "Scale"]
+__all__ = ["Lab", "Scale"]
 
 Scale: TypeAlias = Literal["quick", "full"]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)

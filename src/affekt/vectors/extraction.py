@@ -15,13 +15,14 @@ from affekt.concepts import Corpus
 from affekt.concepts.shipped import stories, traits
 from affekt.errors import CorpusError, VectorsError
 from affekt.models.model import Identity
+from affekt.progress import Progress
 from affekt.vectors.assembly import assemble, fit
 from affekt.vectors.cells import Layout, layout
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, content
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.directions import comparable, top_components
-from affekt.vectors.gather import Progress, Share, gather_corpus
+from affekt.vectors.gather import Share, gather_corpus
 from affekt.vectors.recipe import Recipe, candidate_layers
 from affekt.vectors.references import gather_neutral, gather_references
 from affekt.version import __version__

@@ -12,15 +12,13 @@ from torch import Tensor
 from affekt.concepts import Corpus, Source
 from affekt.concepts.text import plain
 from affekt.errors import VectorsError
+from affekt.progress import Progress
 from affekt.vectors.cells import Layout
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, Pick
 from affekt.vectors.moments import CellMeans
 
-__all__ = ["ALL", "Progress", "Share", "gather_corpus", "gather_tokens"]
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the stage's name, characters done and characters in all."""
+__all__ = ["ALL", "Share", "gather_corpus", "gather_tokens"]
 
 Take: TypeAlias = Callable[[int, Float[Tensor, "layers rows d_model"]], None]
 """Receives a source's index and the residuals of its picked tokens."""

@@ -16,9 +16,10 @@ from torch import Tensor
 from affekt.concepts import Source
 from affekt.concepts.shipped import neutral, stories, two_emotions
 from affekt.models.prompt import Encoded
+from affekt.progress import Progress
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, Pick, from_token, prompt_end, role_tokens
-from affekt.vectors.gather import ALL, Progress, Share, gather_tokens
+from affekt.vectors.gather import ALL, Share, gather_tokens
 from affekt.vectors.moments import Gram, ScoreMoments
 from affekt.vectors.readout import Position
 
