@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from affekt.errors import AffektError
     from affekt.guards import Policy, guard
     from affekt.models import Model, load
+    from affekt.quality import concept_vectors
     from affekt.reading import Reading
     from affekt.vectors import ConceptVectors, Recipe
 
@@ -31,6 +32,7 @@ __all__ = [
     "Token",
     "TransformersEngine",
     "__version__",
+    "concept_vectors",
     "extract",
     "guard",
     "load",
@@ -50,6 +52,7 @@ _ROOM = {
     "Sampling": "engines",
     "Token": "engines",
     "TransformersEngine": "engines",
+    "concept_vectors": "quality",
     "extract": "engines",
     "guard": "guards",
     "load": "models",

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.atomic import write_text
-from affekt.cli.making import make_vectors, set_dial
 from affekt.cli.session import open_model
 
 if TYPE_CHECKING:
@@ -76,20 +74,12 @@ def demo(
 
 
 def _vectors(model: Model) -> ConceptVectors:
-    """The model's vectors from the shelf, or extracted and dialled now."""
-    from affekt.engines import TransformersEngine
-    from affekt.errors import VectorsError
-    from affekt.vectors import load_vectors
+    """The model's vectors, kept or made now, and what lies near two of them."""
+    from affekt.quality import concept_vectors
     from affekt.vectors.shelf import shelf
 
     file = shelf(model.identity.name)
-    try:
-        vectors = load_vectors(file)
-        vectors.require(model.identity)
-    except VectorsError:
-        vectors = make_vectors(TransformersEngine(model), file)
-    if math.isnan(float(vectors.doses[0])):
-        vectors = set_dial(model, vectors, file, measured=8)
+    vectors = concept_vectors(model, file)
     typer.echo(
         f"layers {vectors.layers[0]}-{vectors.layers[-1]}, read at {vectors.read_layer}; kept in {file}"
     )

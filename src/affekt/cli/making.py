@@ -1,4 +1,4 @@
-"""From an opened model to a vectors file with a calibrated dial; what `extract` and `demo` share."""
+"""From an opened model to a vectors file with a calibrated dial; the stages of `affekt extract`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from affekt.atomic import check_writable
 from affekt.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -28,32 +27,16 @@ def make_vectors(
     layers: Sequence[int] | None = None,
     recipe: Recipe | None = None,
 ) -> ConceptVectors:
-    """Extract and keep; a run that was stopped goes on from where it was, and its state goes when the file is
-    written."""
-    from affekt.engines import extract
-    from affekt.vectors import Checkpoint, save_vectors
+    """Extract and keep, and say what was found."""
+    from affekt.quality import extract_to
 
-    check_writable(file)
-    parts = file.with_suffix(".parts")
-    if parts.exists():
-        check_writable(parts / "state")
     started = time.monotonic()
     try:
         with progress_bar() as progress:
-            vectors = extract(
-                engine.model,
-                corpora,
-                layers=layers,
-                recipe=recipe,
-                progress=progress,
-                resume=parts,
-                engine=engine,
-            )
+            vectors = extract_to(file, engine, corpora, layers, recipe, progress)
     except KeyboardInterrupt:
         typer.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
         raise
-    save_vectors(vectors, file)
-    Checkpoint(parts).clear()
     typer.echo(
         f"{len(vectors.concepts)} concepts at layers {vectors.layers[0]}-{vectors.layers[-1]} of "
         f"{engine.model.identity.n_layers}, read at layer {vectors.read_layer}; "

@@ -1,0 +1,81 @@
+"""The vectors of a model: made once, kept, and found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from affekt.atomic import check_writable
+from affekt.concepts import Corpus
+from affekt.engines import Engine, TransformersEngine, extract
+from affekt.models import Model
+from affekt.progress import Progress, progress_bar
+from affekt.quality.dial import calibrate_dial
+from affekt.vectors import Checkpoint, ConceptVectors, Recipe, load_vectors, save_vectors
+from affekt.vectors.shelf import shelf
+
+__all__ = ["concept_vectors", "extract_to"]
+
+MEASURED = 8
+"""Concepts on which a dial is calibrated unless another number is asked for."""
+
+
+def concept_vectors(model: Model, file: str | Path | None = None) -> ConceptVectors:
+    """The vectors of the 171 emotions and 21 reply styles of a model, with a calibrated dial.
+
+    The first call extracts them from the shipped corpora, which takes a while and shows how far it is (stop
+    it, and the next call goes on from there), calibrates the dial and keeps them; later calls open the file.
+    `extract` takes another corpus, other layers and other choices.
+
+    Args:
+        model: the opened model.
+        file: where they are kept; unless given, where the commands keep and look for them too.
+
+    Raises:
+        VectorsError: the file holds the vectors of another model, or is damaged.
+        StorageError: the file cannot be written; nothing has been run.
+    """
+    kept = Path(file) if file is not None else shelf(model.identity.name)
+    if kept.exists():
+        vectors = load_vectors(kept)
+        vectors.require(model.identity)
+    else:
+        with progress_bar() as progress:
+            vectors = extract_to(kept, TransformersEngine(model), progress=progress)
+    if bool(vectors.doses.isnan().all()):
+        with progress_bar("steps") as progress:
+            engine = TransformersEngine(model, vectors)
+            vectors = calibrate_dial(engine, vectors, measured=MEASURED, progress=progress)
+        save_vectors(vectors, kept)
+    return vectors
+
+
+def extract_to(
+    file: str | Path,
+    engine: Engine,
+    corpora: Sequence[Corpus] | None = None,
+    layers: Sequence[int] | None = None,
+    recipe: Recipe | None = None,
+    progress: Progress | None = None,
+) -> ConceptVectors:
+    """Extract and keep in a file.
+
+    A run that was stopped goes on from the state beside the file, which goes when the file is written. The
+    other arguments are those of `extract`.
+
+    Raises:
+        CorpusError: as `extract`.
+        VectorsError: as `extract`.
+        StorageError: the file cannot be written; nothing has been run.
+    """
+    file = Path(file)
+    check_writable(file)
+    parts = file.with_suffix(".parts")
+    if parts.exists():
+        check_writable(parts / "state")
+    vectors = extract(
+        engine.model, corpora, layers=layers, recipe=recipe, progress=progress, resume=parts, engine=engine
+    )
+    save_vectors(vectors, file)
+    Checkpoint(parts).clear()
+    return vectors

@@ -1,0 +1,113 @@
+"""Vectors made once: kept with a dial, found again, gone on with when stopped, never another model's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from affekt.engines.transformers import TransformersEngine
+from affekt.errors import StorageError, VectorsError
+from affekt.models import Model
+from affekt.quality import concept_vectors, extract_to
+from affekt.vectors import ConceptVectors, Recipe, load_vectors, references
+from affekt.vectors.shelf import shelf
+from tests.engines.small import opened, vectors_for
+from tests.models import tiny
+from tests.vectors.conftest import DIALOGUES, LETTERS, NEUTRAL
+from tests.vectors.test_end_to_end import corpus
+
+RECIPE = Recipe(first_token=20)
+
+
+def undialled(model: Model) -> ConceptVectors:
+    made = vectors_for(model)
+    return replace(made, doses=torch.full_like(made.doses, torch.nan))
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What was worked at; extraction and calibration cost nothing, and the cache is a folder of the test."""
+    worked: list[str] = []
+
+    def extracted(file: Path, engine: TransformersEngine, **_: Any) -> ConceptVectors:
+        worked.append("extract")
+        made = vectors_for(
+            engine.model, doses=torch.full((len(vectors_for(engine.model).concepts),), torch.nan)
+        )
+        made.save(file)
+        return made
+
+    def dialled(_: Any, vectors: ConceptVectors, **__: Any) -> ConceptVectors:
+        worked.append("dial")
+        return replace(vectors, doses=torch.full_like(vectors.doses, 0.25))
+
+    monkeypatch.setattr("affekt.quality.keeping.extract_to", extracted)
+    monkeypatch.setattr("affekt.quality.keeping.calibrate_dial", dialled)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return worked
+
+
+def test_the_first_call_makes_them_and_the_next_finds_them(done: list[str]) -> None:
+    model = opened()
+    first = concept_vectors(model)
+    assert done == ["extract", "dial"] and shelf(model.identity.name).exists()
+    again = concept_vectors(model)
+    assert done == ["extract", "dial"]
+    assert torch.equal(again.doses, first.doses) and float(again.doses[0]) == 0.25
+
+
+def test_kept_vectors_without_a_dial_get_one(done: list[str], tmp_path: Path) -> None:
+    model, file = opened(), tmp_path / "v.safetensors"
+    undialled(model).save(file)
+    assert float(concept_vectors(model, file).doses[0]) == 0.25
+    assert done == ["dial"] and float(load_vectors(file).doses[0]) == 0.25
+
+
+def test_another_models_vectors_are_refused_and_stay(done: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "v.safetensors"
+    vectors_for(tiny("gpt2")).save(file)
+    before = file.read_bytes()
+    with pytest.raises(VectorsError, match="extracted from"):
+        concept_vectors(opened(), file)
+    assert done == [] and file.read_bytes() == before
+
+
+def test_a_stopped_extraction_goes_on_and_its_state_goes_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, small in {"stories": LETTERS, "two_emotions": DIALOGUES, "neutral": NEUTRAL}.items():
+        monkeypatch.setattr(references, name, lambda small=small: small)
+    engine, file = TransformersEngine(opened()), tmp_path / "v.safetensors"
+    whole = extract_to(tmp_path / "whole.safetensors", engine, [corpus()], (0, 1), RECIPE)
+
+    begun: set[str] = set()
+
+    def stop(stage: str, done: int, _: int) -> None:
+        begun.add(stage)
+        if len(begun) > 1 and done > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract_to(file, engine, [corpus()], (0, 1), RECIPE, stop)
+    assert not file.exists() and any(file.with_suffix(".parts").iterdir())
+    stages: list[tuple[str, int]] = []
+    found = extract_to(
+        file, engine, [corpus()], (0, 1), RECIPE, lambda stage, done, _: stages.append((stage, done))
+    )
+    assert stages[0][1] > 0, "what was done is done again"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["v.safetensors", "whole.safetensors"]
+    assert torch.allclose(found.raw, whole.raw, atol=1e-6)
+
+
+def test_a_file_that_cannot_be_written_is_found_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = TransformersEngine(opened())
+    monkeypatch.setattr(engine, "collect", lambda *_: pytest.fail("it began to work"))
+    (tmp_path / "a file").write_text("x")
+    with pytest.raises(StorageError, match="could not write"):
+        extract_to(tmp_path / "a file" / "v.safetensors", engine)
