@@ -58,6 +58,10 @@ TOPICS = (
 )
 
 
+SHARE: dict[str, Any] = {"gpu_memory_utilization": 0.4} if torch.cuda.is_available() else {}
+"""Of a GPU's memory: both vLLMs are open at once, and the transformers engine beside them."""
+
+
 def chats() -> Iterator[Any]:
     """Different prompts, as many as are taken."""
     for part in count(1):
@@ -80,7 +84,7 @@ def plain_engine(folder: str, context: int, rows: int, dtype: str) -> Any:
     from vllm.platforms import current_platform
     from vllm.v1.engine.llm_engine import LLMEngine
 
-    more = {"kv_cache_memory_bytes": CPU_CACHE} if current_platform.is_cpu() else {}
+    more: dict[str, Any] = {"kv_cache_memory_bytes": CPU_CACHE} if current_platform.is_cpu() else SHARE
     with environment(in_process=False):
         return LLMEngine.from_engine_args(
             EngineArgs(
@@ -241,7 +245,9 @@ def main() -> None:
     model = load(options.model, dtype=options.dtype)
     kept = shelf(model.identity.name)
     vectors = load_vectors(kept) if kept.exists() else drawn(model, TransformersEngine(model))
-    mine = VLLMEngine(options.model, vectors, dtype=options.dtype, batch_size=options.clients, context=2048)
+    mine = VLLMEngine(
+        options.model, vectors, dtype=options.dtype, batch_size=options.clients, context=2048, **SHARE
+    )
     theirs = TransformersEngine(model, vectors, batch_size=options.clients)
     told = {
         "model": options.model, "dtype": model.identity.dtype, "clients": options.clients,

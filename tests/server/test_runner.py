@@ -8,7 +8,8 @@ import time
 import pytest
 
 from affekt.engines import Reply, Request, Sampling, Token
-from affekt.errors import AffektError
+from affekt.engines.batch import Failed
+from affekt.errors import AffektError, ReadingError
 from affekt.server.runner import Broken, Busy, Draining, Runner
 from tests.engines.small import CHAT, engine
 
@@ -32,14 +33,17 @@ class Scripted:
     def cancel(self, id: str) -> None:
         self.asked = [request for request in self.asked if request.id != id]
 
-    def step(self) -> list[Token | Reply]:
+    def step(self) -> list[Token | Reply | Failed]:
         if any(request.source == "fail" for request in self.asked):
             raise RuntimeError("out of memory")
-        out: list[Token | Reply] = [
+        alone = [request for request in self.asked if request.source == "fail alone"]
+        out: list[Token | Reply | Failed] = [
             piece
             for request in self.asked
+            if request not in alone
             for piece in engine().generate([Request(CHAT, Sampling(max_tokens=1), id=request.id)])
         ]
+        out += [Failed(str(request.id), ReadingError("token 6 did not come")) for request in alone]
         self.asked = []
         return out
 
@@ -62,6 +66,10 @@ def test_an_engine_that_fails_takes_its_own_requests_with_it_and_no_others() -> 
         with pytest.raises(Broken, match="out of memory"):
             await ask("fail", "b")
         assert isinstance((await ask("go on", "c"))[-1], Reply)
+        alone, beside = await asyncio.gather(
+            ask("fail alone", "e"), ask("go on", "f"), return_exceptions=True
+        )
+        assert isinstance(alone, ReadingError) and isinstance(beside, list) and len(beside) == 2
         assert runner.live == 0
         assert await runner.drain(1)
         with pytest.raises(Draining):
@@ -102,7 +110,7 @@ def test_an_engine_that_cannot_be_opened_again_fails_requests_and_tries_with_the
 
 def test_places_are_counted() -> None:
     class Never(Scripted):
-        def step(self) -> list[Token | Reply]:
+        def step(self) -> list[Token | Reply | Failed]:
             time.sleep(0.01)
             return []
 

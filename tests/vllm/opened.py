@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from affekt.engines import Reply, Token, TransformersEngine
 from affekt.models import load
@@ -15,7 +16,7 @@ from affekt.models.model import Model
 from tests.engines.small import vectors_for
 from tests.models import tiny_network, tiny_tokenizer
 
-__all__ = ["both", "needs_vllm", "replies_of", "saved"]
+__all__ = ["SHARE", "both", "needs_vllm", "replies_of", "saved"]
 
 SIZES = dict(hidden_size=64, intermediate_size=128, num_attention_heads=2, num_key_value_heads=1, head_dim=32)
 """vLLM's attention wants heads of at least 32."""
@@ -25,6 +26,9 @@ WIDE: dict[str, dict[str, Any]] = {
     "gemma2": SIZES | dict(query_pre_attn_scalar=32, sliding_window=64),
     "gpt_neox": dict(hidden_size=64, intermediate_size=128, num_attention_heads=2),
 }
+
+SHARE: dict[str, Any] = {"gpu_memory_utilization": 0.2} if torch.cuda.is_available() else {}
+"""Of a GPU's memory: two engines are open at once, and the transformers engine beside them."""
 
 needs_vllm = pytest.mark.skipif(
     __import__("importlib.util").util.find_spec("vllm") is None,
@@ -46,7 +50,7 @@ def both(folder: Path, **options: Any) -> Iterator[tuple[Any, TransformersEngine
 
     model: Model = load(str(folder), dtype="float32")
     vectors = vectors_for(model)
-    one = VLLMEngine(str(folder), vectors, **{"dtype": "float32", "context": 512, **options})
+    one = VLLMEngine(str(folder), vectors, **{"dtype": "float32", "context": 512, **SHARE, **options})
     try:
         yield one, TransformersEngine(model, vectors)
     finally:

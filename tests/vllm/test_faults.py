@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import platform
 import signal
@@ -89,10 +90,16 @@ def test_a_missing_reading_is_an_error_and_no_other_stands_in_for_it(
     outbox = Outbox(inbox.address)
     rows = np.arange(6, dtype=np.float32).reshape(3, 2)
     outbox.send({"kind": "read", "rows": [["other", 4, 1], ["k", 5, 1], ["k", 7, 1]]}, rows)
-    np.testing.assert_array_equal(driver.reading(run, 5), rows[1])
-    np.testing.assert_array_equal(driver.reading(run, 7), rows[2])
+    assert until(lambda: driver.has(run, [7]), 10) and driver.has(run, [5])
+    np.testing.assert_array_equal(run.readings[5], rows[1])
+    np.testing.assert_array_equal(run.readings[7], rows[2])
+    # Position 7 has come, so 6 never will; 8 may still, for a while.
     with pytest.raises(ReadingError, match="token 6 did not come"):
-        driver.reading(run, 6)
+        driver.has(run, [6])
+    assert not driver.has(run, [8])
+    time.sleep(0.6)
+    with pytest.raises(ReadingError, match="token 8 did not come"):
+        driver.has(run, [8])
     inbox.close()
 
 
@@ -202,6 +209,32 @@ engine = VLLMEngine(sys.argv[1], dtype="float32", context=256, selfcheck=False)
 print("open", flush=True)
 time.sleep(600)
 """
+
+
+@needs_vllm
+def test_with_vllm_too_a_lost_reading_is_read_again_at_its_own_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("affekt.engines.vllm.driver.WAIT", 1.0)
+    requests = [
+        Request(TEXT, Sampling(max_tokens=12), bias={"calm": {"dose": 0.1 * k}}, read="all", id=str(k))
+        for k in range(3)
+    ]
+    send, messages = Outbox.send, itertools.count()
+
+    def sends(self: Outbox, header: Any, values: Any = None) -> None:
+        if header["kind"] != "read" or next(messages) % 5 != 2:
+            send(self, header, values)
+
+    with both(saved(tmp_path), context=256, in_process=True) as (one, theirs):
+        expected, _ = replies_of(theirs, requests)
+        monkeypatch.setattr(Outbox, "send", sends)
+        mine, _ = replies_of(one, requests)
+        assert next(messages) > 12
+        for own, other in zip(mine, expected, strict=True):
+            assert own.tokens == other.tokens
+            assert own.reading is not None and other.reading is not None
+            np.testing.assert_allclose(own.reading.z, other.reading.z, atol=1e-3)
 
 
 @needs_vllm

@@ -12,6 +12,7 @@ from torch import nn
 from affekt.engines.transformers.probe import Probe
 from affekt.engines.vllm.instrument import Instrument
 from affekt.engines.vllm.order import END, Collecting, Late, Order, Segment
+from affekt.engines.vllm.posting import Posting
 from affekt.engines.vllm.stream import find_blocks, stream_of
 from affekt.errors import BiasError, SelfCheckError
 from affekt.models.model import Identity
@@ -60,7 +61,7 @@ class Bench:
             WIDTH,
             torch.device("cpu"),
             lambda: self.names,
-            self.sent,
+            Posting(self.sent, None),
         )
         self.instrument.use(self.held)
 

@@ -113,8 +113,8 @@ class Served:
 def served(vectors: Path, tmp_path: Path) -> Iterator[Served]:
     one = Served(vectors, tmp_path)
     yield one
-    if one.middleware._inbox is not None:
-        one.middleware._inbox.close()
+    if one.middleware._listener is not None:
+        one.middleware._listener.close()
 
 
 def test_a_request_without_affekts_fields_passes_as_it_is(served: Served) -> None:

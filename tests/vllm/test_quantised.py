@@ -17,7 +17,7 @@ from affekt.engines import Request, Sampling, TransformersEngine
 from affekt.models import load
 from affekt.models.variant import rounded
 from tests.engines.small import PROMPTS, vectors_for
-from tests.vllm.opened import needs_vllm, replies_of, saved
+from tests.vllm.opened import SHARE, needs_vllm, replies_of, saved
 
 pytestmark = needs_vllm
 
@@ -76,7 +76,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Any:
             module.register_forward_pre_hook(round_inputs)
     vectors = vectors_for(model)
     folder = in_eight_bits(plain, root / "eight")
-    one = VLLMEngine(str(folder), vectors, sibling=True, dtype="float32", context=512)
+    one = VLLMEngine(str(folder), vectors, sibling=True, dtype="float32", context=512, **SHARE)
     yield one, TransformersEngine(model, vectors)
     one.close()
 

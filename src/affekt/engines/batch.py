@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from affekt.engines.engine import Reply, Request, Token
+from affekt.errors import AffektError
 
-__all__ = ["OpenBatch", "answers"]
+__all__ = ["Failed", "OpenBatch", "answers"]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A request that ends with an error while those beside it go on; no reply comes of it any more."""
+
+    request: str
+    """Its id."""
+    error: AffektError
+    """Why."""
 
 
 @runtime_checkable
@@ -24,8 +36,8 @@ class OpenBatch(Protocol):
     def cancel(self, id: str) -> None:
         """Ends a request at the next step."""
 
-    def step(self) -> list[Token | Reply]:
-        """Goes on by a step; gives what may be shown now."""
+    def step(self) -> Sequence[Token | Reply | Failed]:
+        """Goes on by a step; gives what may be shown now, and which requests have failed by themselves."""
 
     def rescued(self) -> Sequence[Reply]:
         """Replies that were finished when a step failed, and that it did not return."""
@@ -38,7 +50,8 @@ def answers(batch: OpenBatch, requests: Sequence[Request]) -> Iterator[Token | R
     """The generate verb: a batch filled at once and stepped to its end.
 
     Wrong requests are found here, before the first step. Closing the iterator closes the batch. On Ctrl-C,
-    what is finished is still given before KeyboardInterrupt is raised."""
+    what is finished is still given before KeyboardInterrupt is raised. The error of a request that fails by
+    itself is raised when the others are answered."""
     try:
         for request in requests:
             batch.add(request)
@@ -49,6 +62,7 @@ def answers(batch: OpenBatch, requests: Sequence[Request]) -> Iterator[Token | R
 
 
 def _stepped(batch: OpenBatch) -> Iterator[Token | Reply]:
+    failed: list[Failed] = []
     try:
         while batch.busy:
             try:
@@ -56,6 +70,12 @@ def _stepped(batch: OpenBatch) -> Iterator[Token | Reply]:
             except KeyboardInterrupt:
                 yield from batch.rescued()
                 raise
-            yield from shown
+            for piece in shown:
+                if isinstance(piece, Failed):
+                    failed.append(piece)
+                else:
+                    yield piece
     finally:
         batch.close()
+    if failed:
+        raise failed[0].error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from affekt.engines.batch import OpenBatch
+from affekt.engines.batch import Failed, OpenBatch
 from affekt.engines.engine import Reply, Request, Token
 from affekt.errors import AffektError
 
@@ -184,7 +184,7 @@ class Runner:
         try:
             pieces = self._batch.step()
         except Exception as error:
-            self._deliver([*self._batch.rescued()])
+            self._deliver(self._batch.rescued())
             broken = Broken(f"the engine failed: {type(error).__name__}: {error}")
             broken.__cause__ = error
             with self._wake:
@@ -212,13 +212,17 @@ class Runner:
                 if self._stopped:
                     return
 
-    def _deliver(self, pieces: list[Token | Reply]) -> None:
+    def _deliver(self, pieces: Sequence[Token | Reply | Failed]) -> None:
         for piece in pieces:
             with self._wake:
                 stream = self._streams.get(piece.request)
             if stream is None:
                 continue
             stream.begun = True
+            if isinstance(piece, Failed):
+                self._leave(piece.request)
+                stream.put(_Failed(piece.error))
+                continue
             if isinstance(piece, Reply):
                 stream.ended += 1
                 if stream.ended == stream.replies:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
-
 from affekt.engines.transformers.probe import Probe
-from affekt.engines.vllm.order import END, FIELD, Late, Order
-from affekt.errors import AffektError, BiasError, PromptError
+from affekt.engines.vllm.late import late_order, salted
+from affekt.engines.vllm.listening import Heard
+from affekt.engines.vllm.order import FIELD
+from affekt.errors import AffektError, PromptError
 from affekt.models.fingerprint import file_sha256
 from affekt.server.emotions_asked import Asked, asked
-from affekt.steering.bias import parse
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.readout import POSITIONS
 
 __all__ = ["Desk", "Watched", "failure"]
-
-PLACES = ("both", "prompt", "reply", "first", "last")
-"""Places of a bias that need no more of a prompt than its length."""
 
 
 @dataclass(eq=False)
@@ -39,10 +32,6 @@ class Watched:
     """Which of the read-out's positions its reply is read at."""
     strips: bool
     """Whether the client did not ask for token ids, so that they are taken out again."""
-    readings: dict[int, Float[np.ndarray, " scalars"]] = field(default_factory=dict)
-    """Per position in the row."""
-    refused: str = ""
-    """Why a worker did not do what was ordered."""
 
 
 class Desk:
@@ -64,13 +53,6 @@ class Desk:
         xargs = told.get("vllm_xargs") or {}
         if isinstance(xargs, Mapping) and FIELD in xargs:
             raise PromptError(f"vllm_xargs.{FIELD} is set by Affekt; give emotion_bias and emotions instead")
-        bias = parse(spec, self._vectors) if spec is not None else None
-        for term in bias.terms if bias is not None else ():
-            if term.where.place not in PLACES:
-                raise BiasError(
-                    f"emotion_bias.{term.concept}.where: {term.where.place!r} needs the prompt's text; here "
-                    f"there are {', '.join(PLACES)} (affekt serve --engine vllm has them all)"
-                )
         if not isinstance(wanted, list | str | None) or (isinstance(wanted, str) and wanted != "all"):
             raise PromptError("emotions: give a list of names, or 'all'")
         wish = asked(wanted, self._vectors.names)
@@ -78,31 +60,25 @@ class Desk:
             raise PromptError("emotions are read of one reply; leave out n, or ask again")
         if wish is not None and not chat and not isinstance(told.get("prompt"), str):
             raise PromptError("emotions are read of one prompt; give it as a text")
-        order = Order(
-            key=secrets.token_hex(12),
-            read=None if wish is None else self._vectors.read_layer,
-            first=END if wish is not None else 0,
-            late=None if bias is None or bias.is_zero else Late(bias, chat),
-        )
-        if order.read is None and order.late is None:
+        order = late_order(self._vectors, spec, wish is not None, chat)
+        if order is None:
             return told, None
         told["vllm_xargs"] = {**xargs, FIELD: order.to_json()}
-        salt = order.salt(self._hash)
+        salt = salted(order, self._hash, told.get("cache_salt") or "")
         if salt is not None:
-            own = told.get("cache_salt") or ""
-            told["cache_salt"] = hashlib.sha256(f"{salt} {own}".encode()).hexdigest()[:32]
+            told["cache_salt"] = salt
         if wish is None:
             return told, None
         strips = not told.get("return_token_ids")
         told["return_token_ids"] = True
         return told, Watched(order.key, wish, POSITIONS.index("reply" if chat else "text"), strips)
 
-    def told(self, watched: Watched, prompt: int, first: int, end: int) -> list[dict[str, Any]]:
+    def told(self, watched: Watched, heard: Heard, prompt: int, first: int, end: int) -> list[dict[str, Any]]:
         """The numbers of a reply's tokens from `first` to `end`, each with its index; one whose reading is
         not there has no entry."""
         found = []
         for index in range(first, end):
-            scalars = watched.readings.get(prompt + index)
+            scalars = heard.readings.get(prompt + index)
             if scalars is not None:
                 z = self._read_out().z(scalars, watched.kind)
                 found.append({"index": index, "z": watched.asked.told(z[self._columns(watched)])})

@@ -5,13 +5,13 @@ are. With them, those to a path that this does not serve are refused: they would
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.listening import Listener
 from affekt.engines.vllm.order import FIELD
 from affekt.engines.vllm.worker import CONFIG
 from affekt.errors import AffektError, ModelError, PromptError
@@ -42,8 +42,7 @@ class Middleware:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._desk: Desk | None = None
-        self._inbox: Inbox | None = None
-        self._watched: dict[str, Watched] = {}
+        self._listener: Listener | None = None
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answers a request as an ASGI application."""
@@ -62,7 +61,7 @@ class Middleware:
             body = json.loads(raw)
             if not isinstance(body, dict):
                 raise PromptError(f"the body must be a JSON object, not {type(body).__name__}")
-            desk = self._opened(scope["app"].state)
+            desk, listener = self._opened(scope["app"].state)
             body, watched = desk.prepared(body, PATHS[scope["path"]])
         except (ValueError, RecursionError) as error:
             known = error if isinstance(error, AffektError) else AffektError(f"the body is no JSON: {error}")
@@ -76,31 +75,15 @@ class Middleware:
         if watched is None:
             await self._app(scope, _again(raw, receive), send)
             return
-        self._watched[watched.key] = watched
         try:
-            tell = _Telling(self, desk, watched, send)
+            tell = _Telling(listener, desk, watched, send)
             await self._app(scope, _again(raw, receive), tell.send)
         finally:
-            self._watched.pop(watched.key, None)
+            listener.leave(watched.key)
 
-    def hear(self) -> None:
-        """Takes what workers have sent; each reading goes to its own request and position."""
-        for header, values in self._inbox.receive() if self._inbox is not None else ():
-            if header["kind"] == "refused":
-                for key, watched in self._watched.items():
-                    if f'"{key}"' in str(header["order"]):
-                        watched.refused = str(header["why"])
-            elif header["kind"] == "read" and values is not None:
-                at = 0
-                for key, first, count in header["rows"]:
-                    if key in self._watched:
-                        places = range(first, first + count)
-                        self._watched[key].readings |= zip(places, values[at : at + count], strict=True)
-                    at += count
-
-    def _opened(self, state: Any) -> Desk:
-        if self._desk is not None:
-            return self._desk
+    def _opened(self, state: Any) -> tuple[Desk, Listener]:
+        if self._desk is not None and self._listener is not None:
+            return self._desk, self._listener
         config = state.engine_client.vllm_config
         own = (config.additional_config or {}).get(CONFIG, {})
         instrumented = str(config.parallel_config.worker_cls).startswith("affekt.")
@@ -109,16 +92,17 @@ class Middleware:
                 "this vLLM runs without Affekt's worker or without vectors, so nothing would be steered; "
                 "start it as docs/vllm.md says"
             )
-        self._inbox = Inbox(own["channel"])
+        self._listener = Listener(Inbox(own["channel"]))
         self._desk = Desk(Path(own["vectors"]))
-        return self._desk
+        return self._desk, self._listener
 
 
 class _Telling:
     """Sends vLLM's response on, with readings in it."""
 
-    def __init__(self, middleware: Middleware, desk: Desk, watched: Watched, send: Send) -> None:
-        self._middleware, self._desk, self._watched, self._send = middleware, desk, watched, send
+    def __init__(self, listener: Listener, desk: Desk, watched: Watched, send: Send) -> None:
+        self._listener, self._desk, self._watched, self._send = listener, desk, watched, send
+        self._heard = listener.listen(watched.key)
         self._start: Message | None = None
         self._streams = False
         self._held = b""
@@ -170,11 +154,10 @@ class _Telling:
             for place in (told, choice):
                 self._prompt = len(place.get("prompt_token_ids") or ()) or self._prompt
             self._written += len(choice.get("token_ids") or ())
-            # The last token's own forward never runs: vLLM ends the row when it is chosen.
             if last:
-                await self._wait(range(self._prompt, self._prompt + self._written - 1))
-            self._middleware.hear()
-            entries = self._desk.told(self._watched, self._prompt, self._told, self._written)
+                await self._listener.wait(self._heard, self._places, WAIT)
+            self._listener.hear()
+            entries = self._desk.told(self._watched, self._heard, self._prompt, self._told, self._written)
             if entries:
                 self._told = entries[-1]["index"] + 1
             if entries or last:
@@ -187,23 +170,18 @@ class _Telling:
 
     def _field(self, entries: list[dict[str, Any]], last: bool) -> dict[str, Any]:
         field: dict[str, Any] = {"tokens": entries}
-        if self._watched.refused:
-            field["error"] = self._watched.refused
-        if last:
-            wanted = range(self._prompt, self._prompt + self._written - 1)
-            missing = [at - self._prompt for at in wanted if at not in self._watched.readings]
-            if missing:
-                field["missing"] = missing
+        if self._heard.refused:
+            field["error"] = self._heard.refused
+        missing = [at - self._prompt for at in self._heard.missing(self._places)] if last else []
+        if missing:
+            field["missing"] = missing
         return field
 
-    async def _wait(self, places: range) -> None:
-        until = asyncio.get_running_loop().time() + WAIT
-        while True:
-            self._middleware.hear()
-            there = all(place in self._watched.readings for place in places)
-            if there or self._watched.refused or asyncio.get_running_loop().time() > until:
-                return
-            await asyncio.sleep(0.005)
+    @property
+    def _places(self) -> range:
+        """Positions that are read. The last token's own forward never runs: vLLM ends the row when it is
+        chosen."""
+        return range(self._prompt, self._prompt + self._written - 1)
 
 
 def _concerns(raw: bytes) -> bool:

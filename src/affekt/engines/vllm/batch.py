@@ -6,12 +6,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from affekt.engines.batch import Failed
 from affekt.engines.desk import Desk
 from affekt.engines.engine import Reply, Request, Token
 from affekt.engines.transformers.entry import Entry, ready
 from affekt.engines.vllm.draft import Draft, Prompt
 from affekt.engines.vllm.driver import Driver
-from affekt.errors import AffektError, PromptError
+from affekt.errors import AffektError, ModelError, PromptError
 
 __all__ = ["Batch"]
 
@@ -27,7 +28,7 @@ class Batch:
         self._taking = threading.Lock()
         self._drafts: list[Draft] = []
         self._live: dict[str, int] = {}
-        self._out: list[Token | Reply] = []
+        self._out: list[Token | Reply | Failed] = []
         self._cancelled: deque[str] = deque()
         self._count = 0
         self._closed = False
@@ -68,22 +69,22 @@ class Batch:
         if id in self._live:
             self._cancelled.append(id)
 
-    def step(self) -> list[Token | Reply]:
+    def step(self) -> list[Token | Reply | Failed]:
         """Goes on by a step of vLLM.
 
         Returns:
-            The tokens and replies that may be shown now, in order.
+            The tokens and replies that may be shown now, in order, and the requests that have failed alone:
+            one whose reading is lost, or whose order a worker refused.
 
         Raises:
             ModelError: vLLM or one of its workers has died.
-            ReadingError: a reading did not come.
         """
         try:
             self._cancel()
             if self._drafts:
                 self._driver.pump()
-            for draft in self._drafts:
-                draft.advance(self._out)
+            for draft in list(self._drafts):
+                self._advance(draft)
             self._leave()
         except BaseException:
             self.close()
@@ -118,12 +119,31 @@ class Batch:
             raise
         return drafts
 
+    def _advance(self, draft: Draft) -> None:
+        id, out = draft.row.entry.id, list[Token | Reply]()
+        if id not in self._live:
+            return  # another reply to the same request has failed in this step
+        try:
+            draft.advance(out)
+        except ModelError:
+            raise
+        except AffektError as error:
+            del self._live[id]
+            for other in [other for other in self._drafts if other.row.entry.id == id]:
+                self._drafts.remove(other)
+                other.drop()
+            self._out.append(Failed(id, error))
+        else:
+            self._out.extend(out)
+
     def _cancel(self) -> None:
         while self._cancelled:
             id = self._cancelled.popleft()
             for draft in self._drafts:
                 if draft.row.entry.id == id and not draft.over:
-                    draft.cancel(self._out)
+                    out: list[Token | Reply] = []
+                    draft.cancel(out)
+                    self._out.extend(out)
         self._leave()
 
     def _leave(self) -> None:

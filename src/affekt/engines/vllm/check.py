@@ -108,7 +108,7 @@ def _run(
     for job, run, output in run_all(driver, jobs):
         [told] = output.outputs[0].logprobs
         logprobs = {id: float(one.logprob) for id, one in told.items()}
-        seen[job.index] = _Seen(np.stack(driver.residuals(run, layers)), logprobs)
+        seen[job.index] = _Seen(np.stack([run.collected[layer] for layer in layers]), logprobs)
     return [seen[index] for index in range(len(nudges))]
 
 

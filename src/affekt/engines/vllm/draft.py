@@ -2,7 +2,8 @@
 
 vLLM may have run tokens beyond the one that a guard trips at; they are discarded. The new row carries the
 whole history of what steered which position, so that its past is the same to rounding, after a preemption
-too, and so that its blocks of the prefix cache are nobody else's."""
+too, and so that its blocks of the prefix cache are nobody else's. A reading that is lost is read again in
+the same way."""
 
 from __future__ import annotations
 
@@ -17,10 +18,11 @@ from affekt.engines.engine import Reply, Token, TopToken
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import parsed
 from affekt.engines.transformers.row import Row
-from affekt.engines.vllm.driver import Driver, Run
+from affekt.engines.vllm.driver import TRIES, Driver, Run
 from affekt.engines.vllm.order import Order, Segment
 from affekt.engines.vllm.sampled import sampled, tokens_of
 from affekt.engines.watch import Directive
+from affekt.errors import ReadingError
 from affekt.models.prompt import Encoded
 from affekt.steering.bias import Bias
 from affekt.steering.plan import plan
@@ -46,7 +48,7 @@ class Draft:
         self._segments = [segment(entry.prompt, entry.bias, entry.program, 0)]
         self._bias = entry.bias
         self._pending: deque[tuple[int, float | None, tuple[TopToken, ...]]] = deque()
-        self._tries = 0
+        self._tries = self._losses = 0
         self._run = self._submit()
 
     @property
@@ -55,14 +57,22 @@ class Draft:
         return self.row.over
 
     def advance(self, out: list[Token | Reply]) -> None:
-        """Takes what vLLM has written since; shows into `out`."""
+        """Takes what vLLM has written since; shows into `out`.
+
+        Raises:
+            ReadingError: a reading is lost, also after it was read again.
+            AffektError: a worker has refused the order.
+        """
         wanted = self._entry.request.sampling.logprobs or 0
         while self._run.outputs:
             output = self._run.outputs.popleft()
             self._pending.extend(tokens_of(output, self._desk.model.tokenizer, wanted))
         anew = False
         while self._pending and not self.row.over and not anew:
-            anew = self._next()
+            there = self._there()
+            if there is None:
+                break
+            anew = not there or self._next()
         if self.row.over and self._entry.columns is not None:
             self.row.prompt_scalars = self._prompt.scalars
         out.extend(self.row.release())
@@ -84,7 +94,6 @@ class Draft:
     def _next(self) -> bool:
         """Goes on by a token; returns whether the row must be handed in anew."""
         row, changed = self.row, False
-        self._prompt_read()
         if row.reads:
             changed = self._looked()
             if row.over or row.again:
@@ -103,7 +112,7 @@ class Draft:
         if row.again:
             row.again = False
             return False
-        directive = row.look(self._driver.reading(self._run, row.consumed - 1))
+        directive = row.look(self._run.readings[row.consumed - 1])
         changed = directive is not None and self._obey(directive)
         if row.final is not None and not row.again:
             row.over = True
@@ -132,13 +141,29 @@ class Draft:
         kept = [one for one in self._segments if one.start < start]
         self._segments = [*kept, segment(self._entry.prompt, self._bias, program, start)]
 
-    def _prompt_read(self) -> None:
-        """Takes the readings of the whole prompt, before its first token is."""
-        row = self.row
-        if row.ids or self._entry.columns is None or self._prompt.scalars is not None or row.choice:
-            return
-        length = len(self._entry.prompt)
-        self._prompt.scalars = np.stack([self._driver.reading(self._run, at) for at in range(length)])
+    def _there(self) -> bool | None:
+        """Whether what the next token needs has been read; None while it may still come, False where it is
+        lost and the row must be handed in anew."""
+        try:
+            there = self._read_so_far()
+        except ReadingError:
+            self._losses += 1
+            if self._losses > TRIES:
+                raise
+            return False
+        if there:
+            self._losses = 0
+        return there or None
+
+    def _read_so_far(self) -> bool:
+        row, prompt = self.row, self._prompt
+        if self._entry.columns is not None and prompt.scalars is None:
+            # The first of the replies brings the prompt's readings, before its first token is taken.
+            places = range(len(self._entry.prompt))
+            if row.choice or not self._driver.has(self._run, places):
+                return False
+            prompt.scalars = np.stack([self._run.readings[at] for at in places])
+        return self._driver.has(self._run, [row.consumed - 1] if row.reads and not row.again else ())
 
     def _again(self) -> None:
         self._driver.abort([self._run])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -17,12 +18,18 @@ from affekt.engines.vllm.channel import Inbox
 from affekt.engines.vllm.order import FIELD, Order
 from affekt.errors import AffektError, ModelError, PromptError, ReadingError
 
-__all__ = ["Driver", "Run"]
+__all__ = ["TRIES", "Driver", "Run"]
 
 log = logging.getLogger("affekt.vllm")
 
 WAIT = 20.0
-"""Seconds that a reading may come after its token; then it is missing."""
+"""Seconds that a reading may come after its token; then it is lost."""
+
+TRIES = 3
+"""How often a row is handed in anew for what was lost, before its request fails."""
+
+IDLE = 0.05
+"""Seconds that a step waits for what is still to come when vLLM has nothing to run."""
 
 
 @dataclass(eq=False)
@@ -41,6 +48,8 @@ class Run:
     """Whether vLLM has no more to say of it."""
     refused: str = ""
     """Why a worker did not do what was ordered."""
+    asked: float | None = None
+    """When something of it was first looked for that was not there; None where all was."""
 
 
 class Driver:
@@ -108,7 +117,7 @@ class Driver:
                 self._guarded(lambda: self._engine.abort_request(names))
 
     def pump(self) -> None:
-        """One step of the engine; what comes out is put to its runs.
+        """One step of the engine, or a short wait where it has nothing to run; what comes is put to its runs.
 
         Raises:
             ModelError: the engine or one of its workers has died.
@@ -116,7 +125,7 @@ class Driver:
         with self._lock:
             self._alive()
             if not self._engine.has_unfinished_requests():
-                self._hear(0.0)
+                self._hear(IDLE)
                 return
             for output in self._guarded(self._engine.step):
                 run = self._runs.get(output.request_id)
@@ -125,34 +134,36 @@ class Driver:
                     run.finished |= output.finished
             self._hear(0.0)
 
-    def reading(self, run: Run, position: int) -> Float[np.ndarray, " scalars"]:
-        """What was read of a row at a position. It comes before the token after it, or shortly after.
+    def has(self, run: Run, places: Iterable[int] = (), layers: Iterable[int] = ()) -> bool:
+        """Whether what was read at these positions and collected after these layers is there; False while it
+        may still come. No other position's reading stands in for one that is not there.
 
         Raises:
-            ReadingError: it did not come. No other position's reading stands in for it.
+            ReadingError: something is lost: a later position's is there, or it has not come for long.
+            AffektError: a worker has refused the order.
         """
         with self._lock:
-            if position not in run.readings:
-                self._await(run, lambda: position in run.readings)
+            places, layers = list(places), list(layers)
+            missing = self._missing(run, places, layers)
+            if missing and not run.refused:
+                self._hear(0.0)
+                missing = self._missing(run, places, layers)
             if run.refused:
                 raise AffektError(run.refused)
-            if position not in run.readings:
+            if not missing:
+                run.asked = None
+                return True
+            now = time.monotonic()
+            run.asked = now if run.asked is None else run.asked
+            # A worker sends what it reads of a row in the order of its positions.
+            last = max(run.readings, default=-1)
+            passed = any(at < last and at not in run.readings for at in places)
+            if passed or now - run.asked > WAIT:
                 raise ReadingError(
-                    f"the reading of token {position} did not come from vLLM's worker within {WAIT:g} s "
+                    f"{missing} did not come from vLLM's workers, asked for again {TRIES} times "
                     f"({self._inbox.lost} messages lost)"
                 )
-            return run.readings[position]
-
-    def residuals(self, run: Run, layers: Sequence[int]) -> list[Float[np.ndarray, "rows d_model"]]:
-        """What was collected of a row that is over, per layer; raises ReadingError."""
-        with self._lock:
-            self._await(run, lambda: all(layer in run.collected for layer in layers))
-            if run.refused:
-                raise AffektError(run.refused)
-            missing = [layer for layer in layers if layer not in run.collected]
-            if missing:
-                raise ReadingError(f"no residuals of layer {missing[0]} came from vLLM's workers")
-            return [run.collected[layer] for layer in layers]
+            return False
 
     def forget(self, run: Run) -> None:
         """Lets go of a run that is over."""
@@ -196,11 +207,16 @@ class Driver:
         log.error("%s", self.broken)
         return ModelError(self.broken)
 
-    def _await(self, run: Run, there: Any) -> None:
-        waited = 0.0
-        while not there() and not run.refused and waited < WAIT:
-            self._hear(0.5)
-            waited += 0.5
+    @staticmethod
+    def _missing(run: Run, places: Iterable[int], layers: Iterable[int]) -> str:
+        """The first thing that is not there, in words; empty where all is."""
+        for at in places:
+            if at not in run.readings:
+                return f"the reading of token {at}"
+        for layer in layers:
+            if layer not in run.collected:
+                return f"the residuals of layer {layer}"
+        return ""
 
     def _hear(self, seconds: float) -> None:
         for header, values in self._inbox.receive(seconds):

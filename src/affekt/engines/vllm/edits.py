@@ -15,7 +15,12 @@ from affekt.engines.vllm.stream import Stream
 from affekt.steering.group import Group, Joints, groups, side_by_side
 from affekt.steering.program import Program
 
-__all__ = ["Edits", "FlatEdit", "Piece"]
+__all__ = ["Edits", "FlatEdit", "Piece", "sent"]
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """The same on the device, without waiting until the device has done what it was told before."""
+    return values.to(device, non_blocking=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +128,10 @@ class Edits:
         coefficients = np.zeros((tokens, len(slots)), dtype=np.float32)
         for slot, (piece, _, share) in enumerate(slots):
             coefficients[piece.start : piece.start + len(share), slot] = share
-        matrix = torch.from_numpy(coefficients).to(self._device)
+        matrix = sent(torch.from_numpy(coefficients), self._device)
         delta = matrix @ torch.stack([vector for _, vector, _ in slots]).to(self._device)
-        untouched = torch.from_numpy(~coefficients.any(1)).to(self._device)
-        delta[untouched] = -0.0
-        return delta
+        untouched = sent(torch.from_numpy(~coefficients.any(1, keepdims=True)), self._device)
+        return delta.masked_fill_(untouched, -0.0)
 
     def _held(
         self, layer: int, pieces: Sequence[tuple[Piece, np.ndarray]]
@@ -143,4 +147,4 @@ class Edits:
             return [], None
         alone = all(group.tokens.shape[1] == 1 and group.held is not None for group in made)
         together = [side_by_side(made)] if alone and len(made) > 1 else made
-        return together, torch.tensor(flat, device=self._device)
+        return together, sent(torch.tensor(flat), self._device)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from affekt.engines.transformers.probe import Probe
-from affekt.engines.vllm.channel import Outbox
 from affekt.engines.vllm.edits import Edits
 from affekt.engines.vllm.order import FIELD, Order
+from affekt.engines.vllm.posting import Posting
 from affekt.engines.vllm.rows import Row, row_of
 from affekt.engines.vllm.step import Span, Step
 from affekt.engines.vllm.stream import find_blocks, stream_of
@@ -31,7 +31,7 @@ class Instrument:
         width: int,
         device: torch.device,
         order_of_rows: Callable[[], Sequence[str]],
-        outbox: Outbox | None,
+        posting: Posting | None,
     ) -> None:
         """Finds the decoder layers and hooks them.
 
@@ -41,13 +41,13 @@ class Instrument:
             width: of its residual stream.
             device: where it is.
             order_of_rows: the requests of the step in the order of its flat tokens.
-            outbox: where readings go; None on workers whose readings others give already.
+            posting: where readings go; None on workers whose readings others give already.
 
         Raises:
             SelfCheckError: where the layers are not found.
         """
         self.blocks = find_blocks(network, depth)
-        self._width, self._device, self._names, self._outbox = width, device, order_of_rows, outbox
+        self._width, self._device, self._names, self._posting = width, device, order_of_rows, posting
         self._vectors: ConceptVectors | None = None
         self._probes: dict[int, Probe] = {}
         self._edits = Edits(device)
@@ -90,20 +90,20 @@ class Instrument:
     def finish(self) -> None:
         """Sends what the step has given; only scalars, unless residuals were ordered."""
         step, self._step, self._spans = self._step, None, {}
-        if step is None or self._outbox is None:
+        if step is None or self._posting is None:
             return
         for layer, scalars in step.read.items():
-            self._outbox.send({"kind": "read", "rows": step.told[layer]}, scalars.cpu().numpy())
+            self._posting.send({"kind": "read", "rows": step.told[layer]}, scalars)
         for row in step.collected():
             self._send_collected(row)
 
     def _send_collected(self, row: Row) -> None:
         collect = row.order.collect
-        assert collect is not None and self._outbox is not None
+        assert collect is not None and self._posting is not None
         for layer in sorted(row.sums):
             values = row.sums[layer] / len(collect.picks) if collect.mean else row.sums[layer]
             header = {"kind": "collect", "key": row.order.key, "layer": layer}
-            self._outbox.send(header, values.float().cpu().numpy())
+            self._posting.send(header, values)
         row.sums.clear()
 
     def _take_in(self, name: str, text: Any, prompt: int) -> None:
@@ -112,8 +112,8 @@ class Instrument:
             self._rows[name] = row_of(order, prompt, self._vectors, self._width, self._device)
         except AffektError as error:
             # One wrong order must not end the others; who sent it is told, and asks for the row's end.
-            if self._outbox is not None:
-                self._outbox.send({"kind": "refused", "name": name, "order": text, "why": str(error)})
+            if self._posting is not None:
+                self._posting.send({"kind": "refused", "name": name, "order": text, "why": str(error)})
 
     def _begin(self, _network: nn.Module, args: Any, kwargs: Mapping[str, Any]) -> None:
         """Before the forward: lays the step out by the order of its rows."""

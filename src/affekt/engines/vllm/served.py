@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,18 +78,31 @@ def served(
     if weights.adapter is not None:
         raise ModelError(f"{name} is an adapter; the vLLM engine runs merged models, transformers runs it")
     text = _config(weights)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     tokenizer = tokenizer_of(weights)
     own = int(getattr(text, "max_position_embeddings", 0) or tokenizer.model_max_length)
     identity = Identity(
         name=weights.name,
         weights_sha256=weights_sha256(weights.folder, cache_folder(cache)),
-        dtype=str(choose_dtype(dtype, device)).removeprefix("torch."),
+        dtype=str(_dtype(dtype)).removeprefix("torch."),
         architecture=str((getattr(text, "architectures", None) or [type(text).__name__])[0]),
         n_layers=int(text.num_hidden_layers),
         d_model=int(text.hidden_size),
     )
     return Served(identity, tokenizer, min(context or own, own) - 1, weights.folder)
+
+
+def _dtype(asked: str) -> torch.dtype:
+    """As `choose_dtype`, without opening a GPU here: vLLM's processes could not be forked from this one then,
+    and it would hold memory there."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+    if not torch.cuda.is_available():
+        return choose_dtype(asked, torch.device("cpu"))
+    if asked == "auto":
+        with suppress(ImportError):
+            from vllm.platforms import current_platform
+
+            return torch.bfloat16 if torch.bfloat16 in current_platform.supported_dtypes else torch.float32
+    return choose_dtype(asked, torch.device("cuda"))
 
 
 def _config(weights: Weights) -> Any:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from affekt.engines.transformers.probe import Probe
-from affekt.engines.vllm.edits import Edits, FlatEdit, Piece
+from affekt.engines.vllm.edits import Edits, FlatEdit, Piece, sent
 from affekt.engines.vllm.rows import Row
 from affekt.engines.vllm.stream import Stream
 
@@ -61,8 +61,9 @@ class Step:
         ]
         self._edits: Mapping[int, FlatEdit] = edits.at(pieces, tokens)
         self._nudges = [span for span in spans if span.row.order.nudge is not None]
+        # Places are sent to the device before the forward, so that no layer waits for them.
         self._reads = _by_layer(spans)
-        self._whole = tokens
+        self._where = {layer: self._flat(parts, tokens) for layer, parts in self._reads.items()}
         self.read: dict[int, Float[Tensor, "tokens scalars"]] = {}
         """Per layer, the scalars of the tokens that are read there, on the device."""
         self.told: dict[int, list[tuple[str, int, int]]] = {
@@ -70,7 +71,9 @@ class Step:
             for layer, parts in self._reads.items()
         }
         """Per layer, whose they are: key, first position, how many."""
-        self._picks = _picks(spans)
+        self._picks = [
+            (span, places, sent(torch.tensor(span.flat(places)), device)) for span, places in _picks(spans)
+        ]
 
     def after(self, layer: int, stream: Stream) -> None:
         """Called when a block is done: edits first, then what is read of the edited residual."""
@@ -83,38 +86,38 @@ class Step:
                 half = stream.other if order.half == "other" else stream.carrier
                 if half is not None:
                     half[span.start : span.start + span.count].add_(nudge)
-        parts = self._reads.get(layer)
-        if parts:
-            self.read[layer] = self._probe(layer).scalars(stream.total(self._where(parts)))
-        for span, places in self._picks:
+        where = self._where.get(layer)
+        if where is not None:
+            self.read[layer] = self._probe(layer).scalars(stream.total(where))
+        for span, _, flat in self._picks:
             collect = span.row.order.collect
             if collect is not None and layer in collect.layers:
-                self._collect(span, places, layer, stream, collect.mean)
+                _collect(span.row, stream.total(flat), layer, collect.mean)
 
     def collected(self) -> list[Row]:
         """Rows all of whose picks have been seen with this step."""
         done = []
-        for span, places in self._picks:
+        for span, places, _ in self._picks:
             span.row.picked += len(places)
             collect = span.row.order.collect
             if collect is not None and span.row.picked >= len(collect.picks):
                 done.append(span.row)
         return done
 
-    def _where(self, parts: Sequence[tuple[Span, int, int]]) -> Int[Tensor, " read"] | slice:
+    def _flat(self, parts: Sequence[tuple[Span, int, int]], tokens: int) -> Int[Tensor, " read"] | slice:
         flat = [at for span, low, high in parts for at in span.flat(range(low, high))]
-        if flat == list(range(self._whole)):
-            return slice(0, self._whole)
-        return torch.tensor(flat, device=self._device)
+        if flat == list(range(tokens)):
+            return slice(0, tokens)
+        return sent(torch.tensor(flat), self._device)
 
-    def _collect(self, span: Span, places: Sequence[int], layer: int, stream: Stream, mean: bool) -> None:
-        rows = stream.total(torch.tensor(span.flat(places), device=self._device))
-        before = span.row.sums.get(layer)
-        if mean:
-            rows = rows.sum(0, keepdim=True)
-            span.row.sums[layer] = rows if before is None else before + rows
-        else:
-            span.row.sums[layer] = rows if before is None else torch.cat([before, rows])
+
+def _collect(row: Row, values: Float[Tensor, "picked d_model"], layer: int, mean: bool) -> None:
+    before = row.sums.get(layer)
+    if mean:
+        values = values.sum(0, keepdim=True)
+        row.sums[layer] = values if before is None else before + values
+    else:
+        row.sums[layer] = values if before is None else torch.cat([before, values])
 
 
 def _by_layer(spans: Sequence[Span]) -> dict[int, list[tuple[Span, int, int]]]:

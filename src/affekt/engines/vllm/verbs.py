@@ -57,7 +57,7 @@ def collect(
     for job, run, _ in run_all(driver, jobs()):
         yield from empty
         empty.clear()
-        parts = driver.residuals(run, own)
+        parts = [run.collected[layer] for layer in own]
         assert job.order.collect is not None
         rows = ranks.pop(job.index)
         values = torch.from_numpy(np.stack([parts[own.index(layer)][rows] for layer in layers]))
@@ -83,7 +83,7 @@ def read(
 
     for job, run, _ in run_all(driver, jobs()):
         text = texts[job.index]
-        scalars = np.stack([driver.reading(run, at) for at in range(len(text))])
+        scalars = np.stack([run.readings[at] for at in range(len(text))])
         names = names_of(desk.model, text)
         readings[job.index] = probe.reading(text, names, scalars, columns, desk.model.identity.name)
     return [readings[index] for index in range(len(texts))]

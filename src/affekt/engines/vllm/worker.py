@@ -119,6 +119,7 @@ def _instrument(worker: Any) -> Instrument:
 
     from affekt.engines.vllm.channel import Outbox
     from affekt.engines.vllm.instrument import Instrument
+    from affekt.engines.vllm.posting import Posting
     from affekt.vectors.conceptvectors import ConceptVectors
 
     config, runner = worker.vllm_config, worker.model_runner
@@ -132,7 +133,7 @@ def _instrument(worker: Any) -> Instrument:
         text.hidden_size,
         worker.device,
         lambda: runner.input_batch.req_ids,
-        Outbox(own["channel"]) if tells else None,
+        Posting.on(Outbox(own["channel"]), worker.device) if tells else None,
     )
     if own.get("vectors"):
         vectors = ConceptVectors.load(own["vectors"])
