@@ -67,8 +67,8 @@ def run_all(driver: Driver, jobs: Iterable[Job]) -> Iterator[tuple[Job, Run, Any
                     begin(replace(job, order=replace(job.order, key=driver.key())))
                     continue
                 del live[key]
-                yield job, run, run.outputs[-1]
                 driver.forget(run)
+                yield job, run, run.outputs[-1]
     finally:
         driver.abort([run for _, run in live.values()])
 
