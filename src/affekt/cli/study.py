@@ -5,14 +5,20 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from affekt.cli.options import Dtype, ModelName, Vectors
-from affekt.cli.session import open_session
+from affekt.cli.session import open_model, open_session
 from affekt.progress import progress_bar
+
+if TYPE_CHECKING:
+    from affekt.concepts.dialogues import Dialogues
+    from affekt.studies import Lab, Scale
+    from affekt.vectors import ConceptVectors
 
 __all__ = ["study"]
 
@@ -42,6 +48,10 @@ def study(
         Path, typer.Option("--out", help="Folder of the results; each model has one in it.")
     ] = Path("study"),
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what was run before.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes that share the studies; by default what suits the machine."),
+    ] = None,
     png: Annotated[
         bool, typer.Option("--png/--no-png", help="Also draw each figure as PNG, where a Chromium is there.")
     ] = True,
@@ -54,7 +64,8 @@ def study(
     """
     from affekt.concepts.dialogues import Dialogues
     from affekt.models.fingerprint import file_sha256
-    from affekt.studies import Lab, run
+    from affekt.models.machine import choose_workers
+    from affekt.studies import STUDIES, Crew, Lab, run
     from affekt.studies.corpus import passages
     from affekt.studies.report import headline, save_background
     from affekt.studies.report.background import Run
@@ -67,15 +78,18 @@ def study(
     texts = passages(corpus) if corpus is not None else []
     more = Dialogues.load(dialogues or ())
     opened, held, _ = open_session(model, vectors, dtype)
-    name, scale = opened.identity.name, "full" if full else "quick"
+    name = opened.identity.name
+    scale: Scale = "full" if full else "quick"
     folder, started = out / name, time.monotonic()
     file = vectors or shelf(name)
     digest = file_sha256(file) if file.exists() else "not kept"
     results, ran = [], []
     try:
         with progress_bar("in all") as progress:
-            lab = Lab(opened, held, "full" if full else "quick", progress, more)
-            for result, kept in run(lab, folder, wanted, texts, fresh):
+            lab = Lab(opened, held, scale, progress, more)
+            side_by_side = workers or choose_workers(opened.size, opened.device)
+            crew = Crew(partial(_lab, model, dtype, held, scale, more), side_by_side)
+            for result, kept in run(lab, folder, wanted, texts, fresh, crew if side_by_side > 1 else None):
                 results.append(result)
                 ran += [] if kept else [result.study]
                 typer.echo(f"\n{result.study}{' (kept)' if kept else ''}: {result.headline}")
@@ -90,11 +104,19 @@ def study(
             save_background(
                 folder, held, digest, str(opened.device), Run(_command(), scale, seconds, tuple(ran))
             )
+    results.sort(key=lambda result: list(STUDIES).index(result.study))
     why = draw(folder, results) if png else None
     if why is not None:
         typer.echo(f"no PNGs: {why}", err=True)
     where = "" if out == Path("study") else f" --study {out}"
     typer.echo(f"\n{headline(name, results)}\nresults: {folder}; the page: affekt report {name}{where}")
+
+
+def _lab(model: str, dtype: str, vectors: ConceptVectors, scale: Scale, more: Dialogues) -> Lab:
+    """What a process of the crew works with."""
+    from affekt.studies import Lab
+
+    return Lab(open_model(model, dtype), vectors, scale, more=more)
 
 
 def _command() -> str:

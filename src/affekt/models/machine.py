@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from affekt.errors import ModelError, closest
 
-__all__ = ["choose_device", "choose_dtype", "choose_threads"]
+__all__ = ["choose_device", "choose_dtype", "choose_threads", "choose_workers"]
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+ROOM = 4
+"""Times the weights' size that a process is taken to need, so that others have memory too."""
 
 
 def choose_device(asked: str = "auto") -> torch.device:
@@ -57,6 +63,21 @@ def choose_threads() -> int:
     return max(1, min(torch.get_num_threads(), allowed, _quota() or allowed))
 
 
+def choose_workers(size: int, device: torch.device) -> int:
+    """How many processes the work on a model is best shared among.
+
+    One a processor while the memory lasts, since a small model gains little from a second thread; one where
+    the model is not on the CPU.
+
+    Args:
+        size: bytes of the weights; each process is taken to need `ROOM` times as much.
+        device: where the model is.
+    """
+    if device.type != "cpu":
+        return 1
+    return max(1, min(choose_threads(), _memory() // (ROOM * size)))
+
+
 def _computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -74,3 +95,11 @@ def _quota() -> int | None:
         return -(-int(quota) // int(period))
     except (OSError, ValueError):
         return None
+
+
+def _memory() -> int:
+    """Bytes of memory that this process may use, as far as the machine says so."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 << 30
+    with suppress(OSError, ValueError):
+        return min(whole, int(MEMORY_LIMIT.read_text()))
+    return whole

@@ -56,6 +56,11 @@ class Model:
         return Model(**{part.name: copy.deepcopy(getattr(self, part.name), memo) for part in fields(self)})
 
     @property
+    def size(self) -> int:
+        """Bytes of the weights in memory."""
+        return sum(each.numel() * each.element_size() for each in self.network.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where the first block's weights live; inputs go there."""
         return next(self.layers[0].parameters()).device

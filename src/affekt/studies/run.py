@@ -9,6 +9,7 @@ from pathlib import Path
 from affekt.errors import AffektError, closest
 from affekt.studies.causal import causal
 from affekt.studies.corpus import corpus
+from affekt.studies.crew import Crew, Task
 from affekt.studies.deflection import deflection
 from affekt.studies.drift import drift
 from affekt.studies.geometry import geometry
@@ -42,6 +43,9 @@ STUDIES: Mapping[str, Callable[[Lab], Result]] = {
 }
 """Every study by its key."""
 
+LONGEST = ("drift", "deflection", "preferences", "speakers", "causal", "positions")
+"""Those that take longest, begun first where studies run side by side."""
+
 DIALOGUES = ("speakers", "deflection")
 """Studies that read dialogues of the user's own beside the shipped ones."""
 
@@ -64,6 +68,7 @@ def run(
     only: Sequence[str] = (),
     texts: Sequence[str] = (),
     fresh: bool = False,
+    crew: Crew | None = None,
 ) -> Iterator[tuple[Result, bool]]:
     """Runs studies and keeps them; what was run before from the same inputs is taken from the folder.
 
@@ -73,29 +78,55 @@ def run(
         only: which studies.
         texts: a corpus of the user's, for the study of passages.
         fresh: whether to run again what is there.
+        crew: processes to share the studies among; by default they run in this one.
 
     Yields:
-        Each result, and whether it was there already.
+        Each result, and whether it was there already: in the paper's order, or with a crew first those that
+        were there, then each as it is finished.
+
+    Raises:
+        AffektError: an unknown study, or what a study raises.
+        StorageError: a damaged folder, or one that cannot be written.
     """
-    provenance = lab.vectors.provenance
+    tasks: dict[str, Task] = {}
+    shared = crew is not None
     for name in chosen(only):
-        key = key_of(
-            {
-                "study": name,
-                "scale": lab.scale,
-                "weights": lab.model.identity.weights_sha256,
-                "dtype": lab.model.identity.dtype,
-                "vectors": {"corpus": dict(provenance.corpus), "recipe": str(provenance.recipe)},
-                "texts": list(texts) if name == "corpus" else [],
-                "dialogues": lab.more.digest if name in DIALOGUES else "",
-                "version": __version__,
-            }
-        )
+        key = _key(lab, name, texts)
         kept = None if fresh else load_result(folder / name, key)
+        task = partial(_make, name=name, folder=folder / name, key=key, texts=texts)
         if kept is not None:
             yield kept, True
-            continue
-        study = partial(corpus, texts=texts) if name == "corpus" else STUDIES[name]
-        result = study(lab)
-        save_result(folder / name, result, key)
-        yield result, False
+        elif shared:
+            tasks[name] = task
+        else:
+            yield task(lab), False
+    if crew is not None and tasks:
+        longest_first = sorted(
+            tasks, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST)
+        )
+        for result in crew.run([tasks[name] for name in longest_first], lab.progress):
+            yield result, False
+
+
+def _make(lab: Lab, name: str, folder: Path, key: str, texts: Sequence[str]) -> Result:
+    """Runs a study and keeps it."""
+    result = corpus(lab, texts=texts) if name == "corpus" else STUDIES[name](lab)
+    save_result(folder, result, key)
+    return result
+
+
+def _key(lab: Lab, name: str, texts: Sequence[str]) -> str:
+    """Of everything a study's result depends on."""
+    provenance = lab.vectors.provenance
+    return key_of(
+        {
+            "study": name,
+            "scale": lab.scale,
+            "weights": lab.model.identity.weights_sha256,
+            "dtype": lab.model.identity.dtype,
+            "vectors": {"corpus": dict(provenance.corpus), "recipe": str(provenance.recipe)},
+            "texts": list(texts) if name == "corpus" else [],
+            "dialogues": lab.more.digest if name in DIALOGUES else "",
+            "version": __version__,
+        }
+    )
