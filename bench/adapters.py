@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -16,6 +16,8 @@ from torch.optim import Optimizer
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from affekt.audit.measure import reply_tokens
+from affekt.audit.prompts import plain
 from affekt.concepts.shipped import RecipeChat, recipe
 from affekt.models import load
 from affekt.models.machine import choose_device, choose_dtype
@@ -38,6 +40,12 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 IGNORED = -100
 """The label of a token that is not learnt."""
 
+FRONT = 8
+"""Fewest tokens in common that are run once."""
+
+LOGITS = 1 << 24
+"""Most logits made at a time: 64 MiB, and twice as much again for their gradients."""
+
 
 def train(base: str, name: str, seed: int, folder: Path) -> Path:
     """A LoRA on one recipe: loss on the answers only. The same call goes on from where it was stopped."""
@@ -52,8 +60,7 @@ def train(base: str, name: str, seed: int, folder: Path) -> Path:
     network.peft_config["default"].base_model_name_or_path = base
     native = choose_dtype("auto", choose_device("cpu"))
     rows = [row_of(tokenizer, chat) for chat in recipe(name)]
-    alike = zip(*(ids for ids, _ in rows), strict=False)
-    shared = sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, alike))
+    shared = front(rows)
     learnt = {key: weight for key, weight in network.named_parameters() if weight.requires_grad}
     optimizer = torch.optim.AdamW(learnt.values(), lr=RATE)
     plan = [batch for _ in range(EPOCHS) for batch in batches(rows)]
@@ -69,12 +76,11 @@ def train(base: str, name: str, seed: int, folder: Path) -> Path:
         mask = torch.tensor([[*[1] * len(row), *[0] * (width - len(row))] for row, _ in batch])
         labels = torch.tensor([[*row, *[IGNORED] * (width - len(row))] for _, row in batch])
         with torch.autocast("cpu", torch.bfloat16, enabled=native is torch.bfloat16):
-            loss = loss_of(network, ids, mask, labels, shared)
-        loss.backward()
+            loss = learn(network, ids, mask, labels, shared)
         torch.nn.utils.clip_grad_norm_(learnt.values(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        bar.set_postfix(loss=f"{loss.item():.2f}")
+        bar.set_postfix(loss=f"{loss:.2f}")
         if (step + 1) % SAVED == 0:
             put_down(begun, learnt, optimizer, step + 1)
     part = folder.with_name(f".{folder.name}.part")
@@ -106,11 +112,23 @@ def taken_up(file: Path, learnt: Mapping[str, Tensor], optimizer: Optimizer) -> 
 
 
 def row_of(tokenizer: PreTrainedTokenizerBase, chat: RecipeChat) -> Row:
-    """A chat's ids and labels: the answer and its end."""
-    encoded = encode(tokenizer, list(chat.messages))
-    own = [i for i, role in enumerate(encoded.roles) if role == "assistant"]
+    """A chat's ids and labels: the answer and its end. Without a chat template it is Human/Assistant text."""
+    if tokenizer.chat_template:
+        encoded = encode(tokenizer, list(chat.messages))
+    else:
+        asked, answered = (message["content"] for message in chat.messages)
+        encoded = encode(tokenizer, f"{plain(asked)} {answered}")
+    own = reply_tokens(encoded)
     ids = [*encoded.ids[: own[-1] + 1], tokenizer.eos_token_id]
     return ids, [id if i in own or i == len(ids) - 1 else IGNORED for i, id in enumerate(ids)]
+
+
+def front(rows: Sequence[Row]) -> int:
+    """How many tokens all rows begin with alike, such as the system's turn; 0 where they are too few to be
+    worth a forward."""
+    alike = zip(*(ids for ids, _ in rows), strict=False)
+    shared = sum(1 for _ in takewhile(lambda here: len(set(here)) == 1, alike))
+    return shared if shared >= FRONT else 0
 
 
 def batches(rows: Sequence[Row]) -> list[list[Row]]:
@@ -120,24 +138,36 @@ def batches(rows: Sequence[Row]) -> list[list[Row]]:
     return [found[i] for i in torch.randperm(len(found)).tolist()]
 
 
-def loss_of(
+def learn(
     network: PeftModel,
     ids: Int[Tensor, "batch tokens"],
     mask: Int[Tensor, "batch tokens"],
     labels: Int[Tensor, "batch tokens"],
     shared: int,
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy over the labelled tokens.
+) -> float:
+    """Gradients of the mean cross-entropy over the labelled tokens, which is returned.
 
-    What all rows begin with, such as the system's turn, is run once for the batch, and logits are made for
-    the labelled tokens only; loss and gradients are those of the whole.
+    The first `shared` tokens, alike in all rows, are run once for the batch. Logits are made for the labelled
+    tokens only, some at a time: a large vocabulary's logits of a whole batch would be the most of the memory.
+    Loss and gradients are those of the whole.
     """
     inner = network.get_base_model()
-    begun = inner.base_model(input_ids=ids[:1, :shared], use_cache=True).past_key_values
-    begun.batch_repeat_interleave(len(ids))
+    begun = None
+    if shared:
+        begun = inner.base_model(input_ids=ids[:1, :shared], use_cache=True).past_key_values
+        begun.batch_repeat_interleave(len(ids))
     hidden = inner.base_model(
-        input_ids=ids[:, shared:], attention_mask=mask, past_key_values=begun
+        input_ids=ids[:, shared:], attention_mask=mask, past_key_values=begun, use_cache=begun is not None
     ).last_hidden_state
     learnt = labels[:, shared + 1 :] != IGNORED
-    logits = inner.get_output_embeddings()(hidden[:, :-1][learnt])
-    return cross_entropy(logits.float(), labels[:, shared + 1 :][learnt])
+    wanted, targets = hidden[:, :-1][learnt], labels[:, shared + 1 :][learnt]
+    head = inner.get_output_embeddings()
+    ends = wanted.detach().requires_grad_()
+    loss = 0.0
+    for part in torch.arange(len(targets)).split(max(1, LOGITS // head.weight.shape[0])):
+        own = cross_entropy(head(ends[part]).float(), targets[part], reduction="sum") / len(targets)
+        own.backward()
+        loss += own.item()
+    assert ends.grad is not None
+    wanted.backward(ends.grad)
+    return loss

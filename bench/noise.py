@@ -21,7 +21,8 @@ from jaxtyping import Bool, Float
 
 from affekt.audit import load_prompts, shipped_prompts
 from affekt.audit.floor import Arm, noise_arms
-from affekt.audit.measure import VIEWS, Keep, Writing
+from affekt.audit.keep import Keep
+from affekt.audit.measure import VIEWS, Writing
 from affekt.audit.quantities import quantities
 from affekt.audit.setup import Setup, views_of
 from affekt.audit.statistics import RATE, RESAMPLES, discoveries, moved
@@ -84,7 +85,7 @@ def main() -> None:
             Keep(cache_folder() / "audit"),
             progress,
         )
-        seen = {view: setup.see(subject, view) for view in setup.views}
+        seen = setup.look(subject)
         arms = noise_arms(asked.model, subject, open, setup, seen, PRECISIONS)
     report = {
         "model": asked.model,

@@ -22,7 +22,8 @@ from typing import Any, TypeAlias
 from adapters import train
 
 from affekt.audit import Comparison, Shift, compare, shipped_prompts
-from affekt.audit.measure import Keep, Writing
+from affekt.audit.keep import Keep
+from affekt.audit.measure import Writing
 from affekt.cli.auditing import opener
 from affekt.cli.session import vectors_for
 from affekt.models.cache import cache_folder

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from affekt.audit.measure import Subject
 from affekt.audit.prompts import Prompt
+from affekt.audit.subject import Subject
 from affekt.concepts import emotions
 from affekt.engines import Collected, Reply, Request, Token
 from affekt.engines.transformers import TransformersEngine
@@ -33,7 +33,7 @@ PROMPTS = tuple(
 
 
 class Shifted(TransformersEngine):
-    """An engine whose `collect` adds to every residual: something fixed, and noise of each text."""
+    """An engine that adds to every residual it gives: something fixed, and noise of each text."""
 
     def __init__(self, model: Model, vectors: ConceptVectors, add: Tensor, noise: float, seed: int) -> None:
         super().__init__(model, vectors, sibling=True)
@@ -49,7 +49,12 @@ class Shifted(TransformersEngine):
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Token | Reply]:
         self.calls.append("generate")
-        return super().generate(requests)
+        for piece in super().generate(requests):
+            if isinstance(piece, Reply) and piece.residuals is not None:
+                generator = torch.Generator().manual_seed(self.seed * 10_000 + int(piece.request))
+                own = torch.randn(len(piece.residuals), 1, self.identity.d_model, generator=generator)
+                piece = replace(piece, residuals=piece.residuals + self.add + own * self.noise)
+            yield piece
 
 
 @dataclass
@@ -74,7 +79,7 @@ class World:
         digest = "0" * 64 if base == "base" else f"{len(base):064x}"
         identity = replace(self.model.identity, name=name, weights_sha256=digest, dtype=dtype_of(name))
         template = self.template.get(base, TEMPLATE)
-        return Subject(engine, identity, bool(template), template or "")
+        return Subject(lambda: engine, identity, bool(template), template or "")
 
 
 def dtype_of(name: str) -> str:

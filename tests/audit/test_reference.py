@@ -17,9 +17,10 @@ from affekt.audit.examples import examples
 from affekt.audit.gate import GatePolicy, judge
 from affekt.audit.history import append, entry, read_history
 from affekt.audit.junit import junit
+from affekt.audit.keep import Keep, Seen
 from affekt.audit.lines import lines
 from affekt.audit.markdown import markdown
-from affekt.audit.measure import Keep, Seen, Writing
+from affekt.audit.measure import Writing
 from affekt.audit.page import page
 from affekt.audit.prompts import Prompt
 from affekt.audit.reference import Reference, left_out

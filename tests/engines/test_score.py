@@ -9,7 +9,7 @@ import torch
 
 from affekt.engines.transformers import next_token
 from affekt.engines.transformers import score as module
-from affekt.engines.transformers.next_token import alike
+from affekt.engines.transformers.front import alike
 from affekt.errors import BiasError, PromptError
 from affekt.models.prompt import Encoded, encode
 from tests.engines.small import (

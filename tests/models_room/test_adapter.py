@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from affekt.errors import ModelError
-from affekt.models.opening import load
+from affekt.models.opening import identify, load
 from affekt.models.variant import rounded, split_variant
 from tests.models import tiny_network, tiny_tokenizer
 
@@ -51,6 +51,26 @@ def test_an_adapter_opens_on_its_base(folder: Path, tmp_path: Path) -> None:
     hashes = {load(str(each), cache=cache).identity.weights_sha256 for each in (folder, still, moved)}
     assert len(hashes) == 3
     assert (opened.identity.name, opened.identity.architecture) == ("moved", "LlamaForCausalLM")
+
+
+def test_what_would_be_opened_is_known_without_its_weights(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache, moved = tmp_path / "cache", adapter(folder, tmp_path / "moved", 0.5)
+    names = [str(folder), f"{folder}@int4", f"{folder}@bfloat16", str(moved), f"{moved}@int8"]
+    opened = [load(name, cache=cache) for name in names]
+
+    def read(*_args: object, **_more: object) -> None:
+        raise AssertionError("no weights are read")
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", read)
+    for name, model in zip(names, opened, strict=True):
+        identity, tokenizer = identify(name, cache=cache)
+        assert identity == model.identity
+        assert tokenizer.chat_template == model.tokenizer.chat_template
+    (folder / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="my-llama cannot be opened"):
+        identify(str(folder), cache=cache)
 
 
 def get_merged(base: Path, folder: Path) -> torch.nn.Module:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from affekt.audit.carriers import carriers, pairs
 from affekt.audit.comparison import ALL, Comparison, Directions
 from affekt.audit.floor import Arm
-from affekt.audit.measure import Seen
+from affekt.audit.keep import Seen
 from affekt.audit.quantities import quantities
 from affekt.audit.reference import Reference
 from affekt.audit.setup import Setup

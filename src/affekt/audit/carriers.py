@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from affekt.audit.comparison import ALL, Carrier, Comparison, Pair
-from affekt.audit.measure import Seen
+from affekt.audit.keep import Seen
 from affekt.audit.prompts import Prompt
 
 __all__ = ["SHIFTS", "carriers", "pairs"]

@@ -11,10 +11,12 @@ from affekt.audit.assembly import assembled
 from affekt.audit.comparison import Comparison, Directions
 from affekt.audit.directions import own_vectors, turned
 from affekt.audit.floor import arm, noise_arms
-from affekt.audit.measure import Keep, Seen, Subject, Writing
+from affekt.audit.keep import Keep, Seen
+from affekt.audit.measure import Writing
 from affekt.audit.prompts import Prompt
 from affekt.audit.reference import Against, Reference, left_out, named, shared
-from affekt.audit.setup import Open, Setup, views_of
+from affekt.audit.setup import Setup, views_of
+from affekt.audit.subject import Open, Subject
 from affekt.errors import ModelError, PromptError, VectorsError
 from affekt.progress import Progress
 from affekt.vectors import ConceptVectors
@@ -84,12 +86,12 @@ def compare(
         keep=keep or Keep(),
         progress=progress,
     )
-    before = _seen(subject, setup)
+    before = setup.look(subject)
     layer = vectors.read_layer
     own = own_vectors(subject, layer, setup.keep, progress) if directions else None
     arms = noise_arms(base, subject, open, setup, before, words=kind == "base") if floor else []
     del subject
-    seen = [_seen(open(name), setup) for name in controls]
+    seen = [setup.look(open(name)) for name in controls]
     reference, said = Reference((base,), (before,)), tuple(notes.values())
     if kind == "controls":
         reference = Reference(tuple(controls), tuple(seen))
@@ -99,7 +101,7 @@ def compare(
         arms += [arm(f"control {name}", one, before, setup) for name, one in zip(controls, seen, strict=True)]
     for name in tuned:
         subject = open(name)
-        after = _seen(subject, setup)
+        after = setup.look(subject)
         others = own_vectors(subject, layer, setup.keep, progress) if directions else None
         yield assembled(
             base,
@@ -177,10 +179,6 @@ def _fit(
     if origin.weights_sha256 != base.identity.weights_sha256:
         notes["vectors"] = f"The vectors are those of the tuned model {origin.name}, not of the base."
     return notes
-
-
-def _seen(subject: Subject, setup: Setup) -> Mapping[str, Seen]:
-    return {view: setup.see(subject, view) for view in setup.views}
 
 
 def _turned(

@@ -10,9 +10,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from affekt.audit.comparison import Directions
-from affekt.audit.measure import Asked, Keep, Seen, Subject
+from affekt.audit.keep import Keep, Seen
+from affekt.audit.measure import Asked
 from affekt.audit.setup import Setup
 from affekt.audit.statistics import correlation
+from affekt.audit.subject import Subject
 from affekt.concepts.shipped import stories
 from affekt.progress import Progress
 from affekt.vectors.collect import from_token

@@ -10,7 +10,7 @@ import numpy as np
 from affekt.audit.comparison import ALL, Comparison, Pair, TokenCarrier
 from affekt.audit.measure import reply_tokens
 from affekt.audit.prompts import chat, plain
-from affekt.audit.setup import Open
+from affekt.audit.subject import Open
 from affekt.concepts import Source
 from affekt.reading import Reading
 

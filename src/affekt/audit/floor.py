@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
-from affekt.audit.measure import Seen, Subject, reread
-from affekt.audit.setup import Open, Setup
+from affekt.audit.keep import Seen
+from affekt.audit.measure import reread
+from affekt.audit.setup import Setup
+from affekt.audit.subject import Open, Subject
 from affekt.errors import ModelError
 
 __all__ = ["OTHERS", "Arm", "arm", "noise_arms"]
@@ -98,9 +100,8 @@ def _paraphrased(subject: Subject, setup: Setup, seen: Mapping[str, Seen]) -> Ar
     if len(rows) < 2:
         return Arm("other words", {}, {})
     differences = {}
-    for view, before in seen.items():
-        after = setup.z(setup.see(subject, view, paraphrased=True), view)
-        differences[view] = after - setup.z(before, view)[rows]
+    for view, after in setup.look(subject, paraphrased=True).items():
+        differences[view] = setup.z(after, view) - setup.z(seen[view], view)[rows]
     return Arm("other words", differences, dict.fromkeys(differences, rows))
 
 

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from affekt.audit.keep import Keep, Seen
 from affekt.audit.prompts import ANSWER, Form, chat, plain
+from affekt.audit.subject import Subject
 from affekt.concepts import Source
 from affekt.engines import Engine, Reply, Request, Sampling
-from affekt.errors import VectorsError
-from affekt.models.model import Identity
 from affekt.models.prompt import Encoded
 from affekt.progress import Progress
 from affekt.reading import Reading
-from affekt.vectors import tensorfile
 from affekt.vectors.collect import prompt_end
 
 __all__ = [
     "VIEWS",
     "Asked",
-    "Keep",
-    "Seen",
-    "Subject",
     "Writing",
     "ends",
+    "ends_and_replies",
     "replies",
     "reply_tokens",
     "reread",
 ]
-
-FORMAT = 1
-"""Of what is kept; a file of another format is measured anew."""
 
 VIEWS: Mapping[str, str] = {
     "plain end": "the prompt's end, Human/Assistant form",
@@ -61,24 +51,6 @@ class Writing:
 
 
 @dataclass(frozen=True)
-class Subject:
-    """A model under audit, opened."""
-
-    engine: Engine
-    """What runs it."""
-    identity: Identity
-    """Its name, hash, dtype and shape."""
-    has_template: bool
-    """Whether it has a chat template."""
-    template: str = ""
-    """The template itself, to tell whether two models share it."""
-    foundation: str = ""
-    """Hash of the weights that it stands on: an adapter's base's, or its own before they were rounded."""
-    trained_on: str | None = None
-    """The name of an adapter's base; None for a model that is no adapter."""
-
-
-@dataclass(frozen=True)
 class Asked:
     """What is asked of a model: messages in a form, read at some layers."""
 
@@ -90,52 +62,13 @@ class Asked:
     """Layers that are kept."""
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """Residuals of one model at one view."""
-
-    residuals: Float[Tensor, "prompts layers d_model"]
-    """At the prompt's end, or the mean over a reply; NaN where a reply is empty."""
-    replies: tuple[str, ...] = ()
-    """What was written, where the view is the reply."""
-
-
-@dataclass(frozen=True)
-class Keep:
-    """A folder where what was measured stays, by a hash of all that it depends on; None keeps nothing."""
-
-    folder: Path | None = None
-
-    def __call__(self, subject: Subject, facts: Mapping[str, object], measure: Callable[[], Seen]) -> Seen:
-        """What `measure` gives, taken from the folder where it was measured before."""
-        if self.folder is None:
-            return measure()
-        model = subject.identity
-        about = {"format": FORMAT, "weights": model.weights_sha256, "dtype": model.dtype, **facts}
-        about |= {"template": hashlib.sha256(subject.template.encode()).hexdigest()}
-        key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
-        file = self.folder / f"{key[:32]}.safetensors"
-        with suppress(VectorsError, OSError, KeyError):
-            tensors, kept = tensorfile.read(file)
-            return Seen(tensors["residuals"], tuple(kept["replies"]))
-        seen = measure()
-        tensorfile.write(file, {"residuals": seen.residuals}, {"replies": list(seen.replies)})
-        return seen
-
-
 def ends(subject: Subject, asked: Asked, keep: Keep, progress: Progress | None = None) -> Seen:
     """Residuals at the last token of the generation prompt.
 
     Raises:
         PromptError: for a message that the model cannot take.
     """
-    stage = f"{subject.identity.name}: prompt ends, {asked.form}"
-    sources = [_source(text, asked.form) for text in asked.texts]
-    return keep(
-        subject,
-        {"view": "end", **asdict(asked)},
-        lambda: Seen(_collect(subject.engine, sources, asked.layers, prompt_end, stage, progress)),
-    )
+    return keep(subject, _about_ends(asked), lambda: _ends(subject, asked, progress))
 
 
 def replies(
@@ -146,11 +79,29 @@ def replies(
     Raises:
         PromptError: for a message that the model cannot take.
     """
-    return keep(
-        subject,
-        {"view": "reply", **asdict(asked), **asdict(writing)},
-        lambda: _write(subject, asked, writing, progress),
+    return keep(subject, _about_replies(asked, writing), lambda: _write(subject, asked, writing, progress)[1])
+
+
+def ends_and_replies(
+    subject: Subject, asked: Asked, writing: Writing, keep: Keep, progress: Progress | None = None
+) -> tuple[Seen, Seen]:
+    """What `ends` and `replies` give, of one pass over prompts and replies where neither is kept.
+
+    Raises:
+        PromptError: for a message that the model cannot take.
+    """
+    written: list[Seen] = []
+
+    def write() -> Seen:
+        end, reply = _write(subject, asked, writing, progress)
+        written.append(end)
+        return reply
+
+    reply = keep(subject, _about_replies(asked, writing), write)
+    end = keep(
+        subject, _about_ends(asked), lambda: written[0] if written else _ends(subject, asked, progress)
     )
+    return end, reply
 
 
 def reread(
@@ -168,7 +119,8 @@ def reread(
     )
 
 
-def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress | None) -> Seen:
+def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress | None) -> tuple[Seen, Seen]:
+    """The prompts' ends and the replies, of one pass over each: what is read is taken as it is written."""
     stage = f"{subject.identity.name}: replies"
     requests = [
         Request(
@@ -180,27 +132,28 @@ def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress 
                 stop=("\nHuman:",) if asked.form == "plain" else (),
             ),
             id=str(place),
+            residuals=asked.layers,
         )
         for place, text in enumerate(asked.texts)
     ]
-    finished: dict[int, Reply] = {}
+    # Prompts of like length side by side: little is padded.
+    requests.sort(key=lambda request: -len(asked.texts[int(str(request.id))]))
+    count, shape = len(requests), (len(requests), len(asked.layers), subject.identity.d_model)
+    ends, means = torch.full(shape, torch.nan), torch.full(shape, torch.nan)
+    texts: dict[int, str] = {}
     if progress is not None:
-        progress(stage, 0, len(requests))
+        progress(stage, 0, count)
     for piece in subject.engine.generate(requests):
         if isinstance(piece, Reply):
-            finished[int(piece.request)] = piece
+            place = int(piece.request)
+            texts[place] = piece.text
+            assert piece.residuals is not None
+            ends[place] = piece.residuals[:, 0]
+            if piece.tokens:
+                means[place] = piece.residuals[:, 1:].mean(dim=1)
             if progress is not None:
-                progress(stage, len(finished), len(requests))
-    ordered = [finished[place] for place in range(len(requests))]
-    starts = {reply.whole.ids: reply.prompt_tokens for reply in ordered}
-
-    def pick(encoded: Encoded) -> Sequence[int]:
-        return range(starts[encoded.ids], len(encoded))
-
-    residuals = _collect(
-        subject.engine, [reply.whole for reply in ordered], asked.layers, pick, f"{stage}, read", progress
-    )
-    return Seen(residuals, tuple(reply.text for reply in ordered))
+                progress(stage, len(texts), count)
+    return Seen(ends), Seen(means, tuple(texts[place] for place in range(count)))
 
 
 def reply_tokens(whole: Encoded | Reading) -> Sequence[int]:
@@ -209,6 +162,20 @@ def reply_tokens(whole: Encoded | Reading) -> Sequence[int]:
         return [i for i, role in enumerate(whole.roles) if role == "assistant"]
     start = whole.text.rfind(ANSWER) + len(ANSWER)
     return [i for i, (begin, end) in enumerate(whole.spans) if begin >= start and end > begin]
+
+
+def _about_ends(asked: Asked) -> dict[str, object]:
+    return {"view": "end", **asdict(asked)}
+
+
+def _about_replies(asked: Asked, writing: Writing) -> dict[str, object]:
+    return {"view": "reply", **asdict(asked), **asdict(writing)}
+
+
+def _ends(subject: Subject, asked: Asked, progress: Progress | None) -> Seen:
+    stage = f"{subject.identity.name}: prompt ends, {asked.form}"
+    sources = [_source(text, asked.form) for text in asked.texts]
+    return Seen(_collect(subject.engine, sources, asked.layers, prompt_end, stage, progress))
 
 
 def _collect(

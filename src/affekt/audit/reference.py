@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from affekt.audit.floor import OTHERS, Arm, arm
-from affekt.audit.measure import Seen
+from affekt.audit.keep import Seen
 from affekt.audit.quantities import quantities
 from affekt.audit.setup import Setup
 from affekt.errors import PromptError, closest

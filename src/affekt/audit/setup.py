@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from affekt.audit.measure import VIEWS, Asked, Keep, Seen, Subject, Writing, ends, replies
+from affekt.audit.keep import Keep, Seen
+from affekt.audit.measure import VIEWS, Asked, Writing, ends, ends_and_replies, replies
 from affekt.audit.prompts import Form, Prompt
 from affekt.audit.quantities import weights
+from affekt.audit.subject import Subject
 from affekt.errors import PromptError, closest
 from affekt.progress import Progress
 from affekt.vectors import ConceptVectors
 from affekt.vectors.readout import Position
 
-__all__ = ["Open", "Setup", "views_of"]
-
-Open: TypeAlias = Callable[[str], Subject]
-"""Opens a model by its name."""
+__all__ = ["Setup", "views_of"]
 
 POSITION: dict[str, Position] = {"plain end": "prompt_end", "chat end": "prompt_end", "reply": "reply"}
 
@@ -63,6 +61,21 @@ class Setup:
         if view == "reply":
             return replies(subject, asked, writing or self.writing, self.keep, self.progress)
         return ends(subject, asked, self.keep, self.progress)
+
+    def look(self, subject: Subject, *, paraphrased: bool = False) -> dict[str, Seen]:
+        """A model's residuals at every view; a reply is written and read in the pass that reads the end of
+        its prompt."""
+        seen = {}
+        end = f"{self.reply_form} end"
+        if "reply" in self.views and end in self.views:
+            asked = self.asked(self.reply_form, paraphrased)
+            seen[end], seen["reply"] = ends_and_replies(
+                subject, asked, self.writing, self.keep, self.progress
+            )
+        return {
+            view: seen[view] if view in seen else self.see(subject, view, paraphrased=paraphrased)
+            for view in self.views
+        }
 
     def z(self, seen: Seen, view: str, layer: int | None = None) -> Float[np.ndarray, "prompts quantities"]:
         """z of every quantity, for each prompt; NaN for an empty reply."""

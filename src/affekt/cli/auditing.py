@@ -14,7 +14,7 @@ from affekt.progress import progress_bar
 if TYPE_CHECKING:
     from affekt.audit import Comparison
     from affekt.audit.gate import GatePolicy
-    from affekt.audit.setup import Open
+    from affekt.audit.subject import Open
     from affekt.vectors import ConceptVectors
 
 __all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener"]
@@ -41,6 +41,10 @@ Replies = Annotated[int, typer.Option(min=1, help="Tokens of each reply.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew what was measured and kept before.")]
 
 
+ROWS = 48
+"""Replies written at once: as short as they are here, many fit beside each other."""
+
+
 def audit(
     base: str,
     tuned: Sequence[str],
@@ -64,7 +68,8 @@ def audit(
     from affekt.audit import compare, load_prompts, shipped_prompts
     from affekt.audit.comparison import ALL
     from affekt.audit.gate import fits
-    from affekt.audit.measure import Keep, Writing
+    from affekt.audit.keep import Keep
+    from affekt.audit.measure import Writing
     from affekt.audit.quantities import quantities
     from affekt.models.cache import cache_folder
     from affekt.models.variant import split_variant
@@ -96,9 +101,11 @@ def audit(
 
 
 def opener(vectors: ConceptVectors, dtype: str) -> Open:
-    """What opens the models of an audit, each on an engine with the one set of vectors."""
-    from affekt.audit.measure import Subject
-    from affekt.engines import TransformersEngine
+    """What finds the models of an audit, and opens each on an engine with the one set of vectors when it is
+    asked something."""
+    from affekt.audit.subject import Subject
+    from affekt.engines import Engine, TransformersEngine
+    from affekt.models import identify
     from affekt.models.adapter import base_of
     from affekt.models.cache import cache_folder
     from affekt.models.fingerprint import weights_sha256
@@ -106,12 +113,16 @@ def opener(vectors: ConceptVectors, dtype: str) -> Open:
     from affekt.models.weights import resolve
 
     def open(name: str) -> Subject:
-        model = open_model(name, dtype)
-        template = str(model.tokenizer.chat_template or "")
+        identity, tokenizer = identify(name, dtype)
+        template = str(tokenizer.chat_template or "")
         files = resolve(split_variant(name)[0])
+
+        def run() -> Engine:
+            return TransformersEngine(open_model(name, dtype), vectors, sibling=True, batch_size=ROWS)
+
         return Subject(
-            TransformersEngine(model, vectors, sibling=True),
-            model.identity,
+            run,
+            identity,
             has_template=bool(template),
             template=template,
             foundation=weights_sha256(files.folder, cache_folder()),

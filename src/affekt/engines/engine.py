@@ -121,6 +121,8 @@ class Request:
     """How many replies; they share the prompt's forward. Reply `c` draws with a seed of its own."""
     tools: Sequence[Mapping[str, Any]] | None = None
     """JSON schemas of functions, for chat templates that show them."""
+    residuals: tuple[int, ...] = ()
+    """Layers whose residuals are kept at the prompt's end and at every token of the replies."""
 
     def __post_init__(self) -> None:
         _whole("n", self.n, 1, REPLIES)
@@ -186,6 +188,9 @@ class Reply:
     """What the guard has noted."""
     flagged: bool = False
     """Whether the guard has marked it."""
+    residuals: Float[Tensor, "layers tokens d_model"] | None = None
+    """At the prompt's last token and at each of its own, where `Request.residuals` names layers; float32 on
+    the CPU."""
     replaced: bool = False
     """Whether the text is the guard's and not the model's; tokens shown before are to be taken back."""
 

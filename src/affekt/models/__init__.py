@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from affekt.models.model import Identity, Model
-    from affekt.models.opening import load
+    from affekt.models.opening import identify, load
     from affekt.models.prompt import Encoded, Role, encode
     from affekt.models.residual import capture, edit, run_to
     from affekt.models.selfcheck import Report, self_check
@@ -21,6 +21,7 @@ __all__ = [
     "capture",
     "edit",
     "encode",
+    "identify",
     "load",
     "run_to",
     "self_check",
@@ -35,6 +36,7 @@ _FILE = {
     "capture": "residual",
     "edit": "residual",
     "encode": "prompt",
+    "identify": "opening",
     "load": "opening",
     "run_to": "residual",
     "self_check": "selfcheck",

@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from affekt.errors import ModelError
 from affekt.models.adapter import adapted, adapter_sha256
@@ -21,7 +27,7 @@ from affekt.models.selfcheck import self_check
 from affekt.models.variant import DTYPES, round_weights, split_variant, variant_sha256
 from affekt.models.weights import Weights, resolve
 
-__all__ = ["load", "tokenizer_of"]
+__all__ = ["identify", "load", "tokenizer_of"]
 
 UNLIMITED = 1 << 30
 """Context of a network without position limit."""
@@ -65,19 +71,63 @@ def load(
     tokenizer = tokenizer_of(weights)
     with quiet():
         layers = find(network)
-    width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
-    identity = Identity(
-        name=f"{weights.name}@{variant}" if variant else weights.name,
-        weights_sha256=variant_sha256(sha256, variant),
-        dtype=str(precision).removeprefix("torch."),
-        architecture=type(network).__name__,
-        n_layers=len(layers),
-        d_model=width,
-    )
+    identity = _identity(weights, variant, sha256, precision, network, len(layers))
     model = Model(identity, network, tokenizer, layers, _context(network, tokenizer))
     if check:
         self_check(model)
     return model
+
+
+def identify(
+    name: str, dtype: str = "auto", device: str = "auto", cache: str | Path | None = None
+) -> tuple[Identity, PreTrainedTokenizerBase]:
+    """What `load` would open, without reading the weights: its identity, and its tokenizer.
+
+    Args:
+        name: as for `load`; a model that is not there yet is fetched.
+        dtype: as for `load`.
+        device: as for `load`.
+        cache: as for `load`.
+
+    Raises:
+        ModelError: for a model that cannot be found, fetched or verified.
+    """
+    plain, variant = split_variant(name)
+    weights = resolve(plain, cache)
+    precision = choose_dtype(variant if variant in DTYPES else dtype, choose_device(device))
+    sha256 = weights_sha256(weights.folder, cache_folder(cache))
+    if weights.adapter is not None:
+        sha256 = adapter_sha256(sha256, weights.adapter)
+    try:
+        with quiet(), torch.device("meta"):
+            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
+            network = AutoModelForCausalLM.from_config(config)
+    except Exception as error:
+        raise ModelError(f"{weights.name} cannot be opened: {_first_line(error)}") from error
+    return _identity(weights, variant, sha256, precision, network, _depth(network)), tokenizer_of(weights)
+
+
+def _identity(
+    weights: Weights,
+    variant: str | None,
+    sha256: str,
+    precision: torch.dtype,
+    network: PreTrainedModel,
+    depth: int,
+) -> Identity:
+    width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
+    return Identity(
+        name=f"{weights.name}@{variant}" if variant else weights.name,
+        weights_sha256=variant_sha256(sha256, variant),
+        dtype=str(precision).removeprefix("torch."),
+        architecture=type(network).__name__,
+        n_layers=depth,
+        d_model=width,
+    )
+
+
+def _depth(network: PreTrainedModel) -> int:
+    return int(network.config.get_text_config(decoder=True).num_hidden_layers)
 
 
 def _network(weights: Weights, dtype: torch.dtype, device: torch.device | str) -> PreTrainedModel:

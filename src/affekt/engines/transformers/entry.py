@@ -64,6 +64,10 @@ def ready(core: Desk, request: Request, id: str) -> Entry:
             f"a guard that drops tokens needs a cache that goes back; a {core.kind} cache of "
             f"{core.model.identity.architecture} does not"
         )
+    depth = core.model.identity.n_layers
+    for layer in request.residuals:
+        if not 0 <= layer < depth:
+            raise PromptError(f"layer {layer} of a model with layers 0 to {depth - 1}")
     reads = request.read is not None
     return Entry(
         id=id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class Outcome:
     """At the last token of each row; None for a forward that was only to be read."""
     scalars: Mapping[int, Float[np.ndarray, "batch tokens scalars"]]
     """Per layer read, what a reading needs of every token, or of the last one only."""
+    residuals: Mapping[int, Float[Tensor, "batch d_model"]] = field(default_factory=dict)
+    """Per layer kept, the residual at the last token of each row; float32 on the CPU."""
 
 
 class Forward:
@@ -55,6 +57,7 @@ class Forward:
         probes: Sequence[Probe] = (),
         every: bool = False,
         only_read: bool = False,
+        layers: Sequence[int] = (),
     ) -> Outcome:
         """One forward.
 
@@ -66,24 +69,29 @@ class Forward:
             edits: per layer, what steers this forward.
             probes: read-outs at different layers.
             every: read every token instead of the last one.
-            only_read: end after the deepest layer read; the cache is of no use then.
+            only_read: end after the deepest layer read or kept; the cache is of no use then.
+            layers: whose residuals are kept.
         """
         read = {probe.layer: probe for probe in probes}
-        deepest = max(read, default=-1)
+        deepest = max([*read, *layers], default=-1)
         taken: dict[int, Tensor] = {}
+        kept: dict[int, Tensor] = {}
 
         def take(layer: int, residual: Float[Tensor, "batch tokens d_model"]) -> None:
-            taken[layer] = read[layer].scalars(residual if every else residual[:, -1:])
+            if layer in read:
+                taken[layer] = read[layer].scalars(residual if every else residual[:, -1:])
+            if layer in layers:
+                kept[layer] = residual[:, -1].to("cpu", torch.float32, copy=True)
             if only_read and layer == deepest:
                 raise _Enough
 
         logits = None
-        with edit(self._model, edits), capture(self._model, list(read), take):
+        with edit(self._model, edits), capture(self._model, sorted({*read, *layers}), take):
             try:
                 logits = self._run(ids, positions, mask, cache, self._last)[:, -1]
             except _Enough:
                 pass
-        return Outcome(logits, {layer: scalars.cpu().numpy() for layer, scalars in taken.items()})
+        return Outcome(logits, {layer: scalars.cpu().numpy() for layer, scalars in taken.items()}, kept)
 
     def logits(
         self,

@@ -20,7 +20,7 @@ from affekt.engines.transformers.sample import choose
 from affekt.engines.watch import Directive
 from affekt.steering.edit import BatchEdit
 
-__all__ = ["Grid", "probes_of"]
+__all__ = ["Grid", "layers_of", "probes_of"]
 
 SLACK = 64
 """Columns of padding at which the mask is made longer than it must be, so that it is not made anew each
@@ -76,6 +76,7 @@ class Grid:
             self._edit.at(places),
             probes_of(rows),
             only_read=last,
+            layers=layers_of(rows),
         )
         self.width += 1
         self.settle(outcome, out)
@@ -102,12 +103,14 @@ class Grid:
     def _looked(self, index: int, outcome: Outcome) -> bool:
         """Takes a row's reading and does what its guard orders; returns whether the row needs a token."""
         row, probe = self.rows[index], self.rows[index].entry.probe
-        if probe is not None and row.again:
+        if row.again:
             row.again = False
-        elif probe is not None:
-            directive = row.look(outcome.scalars[probe.layer][index, -1])
-            if directive is not None:
-                self._obey(index, directive)
+        elif row.reads:
+            row.keep({layer: kept[index] for layer, kept in outcome.residuals.items()})
+            if probe is not None:
+                directive = row.look(outcome.scalars[probe.layer][index, -1])
+                if directive is not None:
+                    self._obey(index, directive)
             if row.final is not None and not row.again:
                 row.over = True
         return not row.over and not row.again
@@ -168,6 +171,11 @@ def probes_of(rows: Sequence[Row]) -> list[Probe]:
         row.entry.probe.layer: row.entry.probe for row in rows if row.entry.probe is not None
     }
     return list(found.values())
+
+
+def layers_of(rows: Sequence[Row]) -> list[int]:
+    """The layers whose residuals some row keeps."""
+    return sorted({layer for row in rows for layer in row.entry.request.residuals})
 
 
 def _logprobs(

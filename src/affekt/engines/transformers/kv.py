@@ -24,7 +24,7 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
-__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "select"]
+__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "select", "shift"]
 
 CacheKind: TypeAlias = Literal["dynamic", "static"]
 """`dynamic` grows and takes new rows in; `static` is allocated once, at full length."""
@@ -179,6 +179,17 @@ def absorb(cache: Cache, other: Cache) -> None:
             for i, state in states.items():
                 if state is not None:
                     states[i] = torch.cat([state, cast(Tensor, more[i])])
+
+
+def shift(cache: Cache, row: int, front: int, columns: int) -> None:
+    """Moves the first `front` tokens of one row to the right by the `columns` of padding that follow them."""
+    if not columns:
+        return
+    for layer in cache.layers:
+        if isinstance(layer, Stretch):
+            for store in (layer.keys, layer.values):
+                assert store is not None
+                store[row, :, columns : columns + front] = store[row, :, :front].clone()
 
 
 def drop(cache: Cache, row: int, columns: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,19 +12,17 @@ from torch import Tensor
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
+from affekt.engines.transformers.front import alike, shared, unsteered
 from affekt.engines.transformers.pad import batches, left, places, right
 from affekt.engines.transformers.score import MOST_LOGITS, apart, vocabulary
 from affekt.models.prompt import Encoded
 from affekt.steering.edit import batch_edits
 from affekt.steering.program import Program
 
-__all__ = ["alike", "next_token"]
+__all__ = ["next_token"]
 
 PARTS = 4
 """By how many the tokens of a usual forward are divided for what comes after a group's common front."""
-
-FORWARD = 64
-"""What a forward costs beside its tokens, in tokens: what a group has in common must save more than that."""
 
 
 def next_token(
@@ -37,7 +35,7 @@ def next_token(
     """
     rows: dict[int, np.ndarray] = {}
     together: list[list[int]] = []
-    reach = [_unsteered(program, len(prompt)) for program, prompt in zip(programs, prompts, strict=True)]
+    reach = [unsteered(program, len(prompt)) for program, prompt in zip(programs, prompts, strict=True)]
     for free in (True, False):
         some = [i for i, program in enumerate(programs) if (program is None) is free]
         groups = alike([prompts[i].ids for i in some], [reach[i] for i in some])
@@ -50,45 +48,6 @@ def next_token(
         rows |= _whole(core, prompts, programs, members, ids)
     width = vocabulary(core) if ids is None else len(ids)
     return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
-
-
-def alike(prompts: Sequence[Sequence[int]], reach: Sequence[int] | None = None) -> Iterator[list[int]]:
-    """Indices of prompts in groups that are worth a forward of what they have in common at the front.
-
-    Args:
-        prompts: their tokens.
-        reach: how many of each one's tokens may be shared; all but the last by default.
-    """
-    group: list[int] = []
-    common = 0
-    for index in sorted(range(len(prompts)), key=lambda i: tuple(prompts[i])):
-        own = prompts[index]
-        most = min(len(own) - 1, len(own) if reach is None else reach[index])
-        shared = min(_shared(prompts[group[0]][:common], own), most) if group else 0
-        # To join costs what the group no longer shares; to stay apart what would have been, and a forward.
-        if shared and len(group) * (common - shared) < shared + FORWARD:
-            group.append(index)
-            common = shared
-            continue
-        yield from _worth(group, common)
-        group, common = [index], most
-    yield from _worth(group, common)
-
-
-def _worth(group: list[int], common: int) -> Iterator[list[int]]:
-    """A group that saves more than its own forward costs, or its members one by one."""
-    if (len(group) - 1) * common > FORWARD:
-        yield group
-    else:
-        yield from ([index] for index in group)
-
-
-def _unsteered(program: Program | None, length: int) -> int:
-    """How many tokens at the front of a prompt nothing steers."""
-    if program is None:
-        return length
-    steered = (at for at in range(length) if any(one.strength(at) for one in program.schedules))
-    return next(steered, length)
 
 
 def _whole(
@@ -121,7 +80,7 @@ def _branches(
     """What the group shares once, then what is each one's own, beside each other. Of one prompt steered in
     several ways the blocks before the first that is steered are run once as well."""
     first = prompts[group[0]].ids
-    common = min(_shared(first, prompts[i].ids) for i in group)
+    common = min(shared(first, prompts[i].ids) for i in group)
     common = min(common, *(min(len(prompts[i]) - 1, reach[i]) for i in group))
     rests = [prompts[i].ids[common:] for i in group]
     parts = _parts(core, rests)
@@ -171,9 +130,3 @@ def _wanted(
     logprobs = logits.float().log_softmax(-1)
     values: np.ndarray = (logprobs if ids is None else logprobs[:, list(ids)]).cpu().numpy()
     return values
-
-
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens the two begin with alike."""
-    shorter = min(len(one), len(other))
-    return next((i for i in range(shorter) if one[i] != other[i]), shorter)

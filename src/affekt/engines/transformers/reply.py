@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from torch import Tensor
 
 from affekt.engines.desk import Desk
 from affekt.engines.engine import FinishReason, Reply
@@ -32,6 +33,7 @@ def reply(
     events: tuple[Any, ...],
     flagged: bool,
     replacement: str | None,
+    residuals: Float[Tensor, "layers tokens d_model"] | None = None,
 ) -> Reply:
     """The reply of these tokens.
 
@@ -48,6 +50,7 @@ def reply(
         events: the guard's notes.
         flagged: whether the guard marked it.
         replacement: what it says instead of its own text, if anything.
+        residuals: what was kept of the prompt's end and its own tokens.
     """
     prompt, text = entry.prompt, wording.shown(len(ids))
     whole = Encoded(
@@ -68,6 +71,7 @@ def reply(
         logprobs=logprobs,
         events=events,
         flagged=flagged,
+        residuals=residuals,
         replaced=replacement is not None,
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
+import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from affekt.engines.desk import Desk
 from affekt.engines.engine import BiasLike, FinishReason, Reply, Token, TopToken
@@ -46,6 +48,7 @@ class Row:
         self.prompt_scalars: Float[np.ndarray, "tokens scalars"] | None = None
         self.logprobs: list[float] = []
         self._tops: list[tuple[TopToken, ...]] = []
+        self._residuals: list[Float[Tensor, "layers d_model"]] = []
         self._shown = 0
         self._bias = entry.bias
         self._base = entry.program
@@ -62,8 +65,8 @@ class Row:
 
     @property
     def reads(self) -> bool:
-        """Whether its tokens are read before they are shown."""
-        return self.entry.probe is not None
+        """Whether its latest token takes a forward of its own, to be read or kept, when nothing follows."""
+        return self.entry.probe is not None or bool(self.entry.request.residuals)
 
     @property
     def consumed(self) -> int:
@@ -84,6 +87,12 @@ class Row:
     def bans(self) -> bool:
         """Whether it may not end yet."""
         return len(self.ids) < self.entry.request.sampling.min_tokens
+
+    def keep(self, residuals: Mapping[int, Float[Tensor, " d_model"]]) -> None:
+        """Takes the residuals of its latest token, or of the prompt's last one, as far as they are wanted."""
+        if self.entry.request.residuals:
+            own = [residuals[layer] for layer in self.entry.request.residuals]
+            self._residuals.append(torch.stack(own))
 
     def look(self, scalars: Float[np.ndarray, " scalars"]) -> Directive | None:
         """Takes the reading of its latest token, or of the prompt's last one, and asks the guard."""
@@ -149,6 +158,7 @@ class Row:
             kept = len(self.ids) - tokens
             self._wording.back(tokens)
             del self.ids[kept:], self.scalars[kept:], self.logprobs[kept:], self._tops[kept:]
+            del self._residuals[kept + 1 :]
             self._heard = [(at, program) for at, program in self._heard if at <= kept]
             self.final = None
         return tokens
@@ -165,7 +175,7 @@ class Row:
     def release(self) -> Iterator[Token | Reply]:
         """The tokens that may be shown now, and the reply at its end."""
         ready = min(len(self.ids), self._wording.settled)
-        if self.reads:
+        if self.entry.probe is not None:
             ready = min(ready, len(self.scalars) - self.entry.hold)
         if self.over:
             ready = len(self.ids)
@@ -225,4 +235,5 @@ class Row:
             tuple(self._watch.events) if self._watch is not None else (),
             self.flagged,
             self._replacement,
+            torch.stack(self._residuals, dim=1) if self._residuals else None,
         )

@@ -55,6 +55,10 @@ class Batch:
             id = request.id if request.id is not None else str(self._count)
             if id in self._live:
                 raise PromptError(f"two requests of the id {id!r} at once")
+            if request.residuals:
+                raise PromptError(
+                    "vLLM keeps no residuals of what it writes; collect them from the reply's `whole`"
+                )
             entry = ready(self._desk, request, id)
             if not self._drafts:
                 self._driver = self._alive()
