@@ -147,6 +147,24 @@ def test_no_more_rows_and_cells_than_allowed(monkeypatch: pytest.MonkeyPatch) ->
         assert [len(reply.tokens) for reply in replies] == [3, 4, 5, 6, 7, 8]
 
 
+def test_prompts_come_in_no_more_than_a_forward_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    length = len(encode(opened().tokenizer, TEXT))
+    one = engine(token_budget=2 * length + 1)
+    shapes: list[tuple[int, ...]] = []
+    whole = one.model.network.forward
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        shapes.append(tuple(kwargs["input_ids"].shape))
+        return whole(*args, **kwargs)
+
+    monkeypatch.setattr(one.model.network, "forward", counted)
+    replies, _ = answers(one, [asked(TEXT, 6) for _ in range(5)])
+    monkeypatch.undo()
+    assert [rows for rows, columns in shapes if columns == length] == [2, 2, 1]
+    assert max(rows for rows, columns in shapes if columns == 1) == 5
+    assert len({reply.tokens for reply in replies}) == 1
+
+
 def test_a_closed_batch_takes_nothing_in() -> None:
     batch = engine().open_batch()
     batch.add(asked(TEXT))

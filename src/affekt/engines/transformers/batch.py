@@ -135,18 +135,23 @@ class Batch:
         self._prune()
 
     def _admitted(self) -> list[Entry]:
-        """The requests whose turn it is, as many as there is room for; one at least when nothing else
-        runs."""
+        """The requests whose turn it is, as many as there is room for; one at least when nothing else runs.
+
+        Where others may join later, no more than one forward takes."""
         if self._grid is not None and not self.joins:
             return []
         live = [] if self._grid is None else self._grid.rows
         rows, width = len(live), 0 if self._grid is None else self._grid.width
         entries: list[Entry] = []
+        longest = 0
         while self._waiting:
             entry = self._waiting[0]
             wider = max(width, len(entry.prompt) + entry.limit)
+            longest = max(longest, len(entry.prompt))
             more = rows + entry.request.n
             if rows and (more > self._rows or more * wider > self._cells):
+                break
+            if entries and self.joins and (len(entries) + 1) * longest > self._core.budget:
                 break
             entries.append(self._waiting.popleft())
             rows, width = more, wider

@@ -53,8 +53,8 @@ class TransformersEngine:
             vectors: concept vectors; only what neither reads nor steers does without.
             sibling: allow vectors of another model of the same shape, as base and tuned are.
             batch_size: most replies written at once.
-            token_budget: most tokens of one forward of `collect`, `read` and `score`, padding included; None
-                is what the device is fastest with.
+            token_budget: most tokens of one forward of `collect`, `read` and `score`, and of the prompts of
+                several requests, padding included; None is what the device is fastest with.
             cache_tokens: most tokens of the replies written at once, prompts and padding included.
             prefill_chunk: most tokens of a prompt run at a time; None runs prompts whole.
             cache: `dynamic`, or `static`, which is allocated once and takes in no rows.
