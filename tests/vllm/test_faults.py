@@ -8,6 +8,7 @@ import itertools
 import os
 import platform
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -101,6 +102,18 @@ def test_a_missing_reading_is_an_error_and_no_other_stands_in_for_it(
     with pytest.raises(ReadingError, match="token 8 did not come"):
         driver.has(run, [8])
     inbox.close()
+
+
+def test_a_channel_where_nothing_can_listen_is_refused_and_a_folder_is_made(tmp_path: Path) -> None:
+    pytest.importorskip("zmq")
+    Inbox(f"ipc://{tmp_path}/not/yet/readings").close()
+    assert (tmp_path / "not" / "yet").stat().st_mode & 0o077 == 0
+    (tmp_path / "file").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for address in (f"ipc://{tmp_path}/file/readings", f"tcp://127.0.0.1:{port}", "nowhere"):
+            with pytest.raises(ModelError, match="nothing can listen at the channel"):
+                Inbox(address)
 
 
 def test_what_a_full_channel_drops_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from affekt.errors import ModelError
+
 __all__ = ["Inbox", "Outbox"]
 
 BOUND = 20_000
@@ -50,8 +52,12 @@ class Inbox:
         """Opens a socket.
 
         Args:
-            address: such as `tcp://10.0.0.1:5777` where workers run on other machines; by default a socket
-                file that only this machine's processes of this user reach.
+            address: such as `tcp://10.0.0.1:5777` where workers run on other machines, or `ipc://` and a
+                socket file, whose folder is made if need be; by default a socket file that only this
+                machine's processes of this user reach.
+
+        Raises:
+            ModelError: there is nothing to listen at.
         """
         import zmq
 
@@ -61,7 +67,17 @@ class Inbox:
         """Where workers connect."""
         self._socket: Any = zmq.Context.instance().socket(zmq.PULL)
         self._socket.setsockopt(zmq.RCVHWM, BOUND)
-        self._socket.bind(self.address)
+        try:
+            if self.address.startswith("ipc:///"):
+                file = Path(self.address.removeprefix("ipc://"))
+                file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._socket.bind(self.address)
+        except (OSError, zmq.ZMQError) as error:
+            self._socket.close(0)
+            raise ModelError(
+                f"nothing can listen at the channel {self.address!r}: {error}; give ipc:// and a file in a "
+                "folder that may be written to, or tcp:// and a free port of this machine"
+            ) from error
         self.lost = 0
         """Messages that workers say they dropped."""
 

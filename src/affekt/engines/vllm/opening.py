@@ -15,6 +15,7 @@ from typing import Any
 
 from affekt.engines.vllm.channel import Inbox
 from affekt.engines.vllm.driver import Driver
+from affekt.engines.vllm.kernels import check_kernels
 from affekt.engines.vllm.origin import origin
 from affekt.engines.vllm.served import Served
 from affekt.engines.vllm.versions import check_version, installed
@@ -60,6 +61,8 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
 
         cpu = current_platform.is_cpu()
         kind = "cpu_worker.CPUWorker" if cpu else "gpu_worker.GPUWorker"
+        if cpu:
+            check_kernels(model.identity.name, model.folder)
         inbox = Inbox(settings.options.get("affekt_channel"))
         with tempfile.TemporaryDirectory(prefix="affekt-") as folder:
             file = _saved(vectors, Path(folder))
