@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
 from affekt.engines.transformers.probe import Probe
@@ -113,15 +113,50 @@ class Forward:
             rows: over 1, the one row given is so many from the first layer edited on; the cache holds one
                 row up to that layer and so many beyond it.
         """
-        width, (first, end) = ids.shape[1], columns
+        kept, first, end = self._kept(ids.shape[1], columns)
+        with self._in_place(edits, rows):
+            return self._run(ids, positions, None, cache, kept)[:, first:end]
+
+    def last(
+        self,
+        ids: Int[Tensor, "batch tokens"],
+        positions: Int[Tensor, "batch tokens"],
+        cache: Cache | None,
+        edits: Mapping[int, Edit],
+        ends: Sequence[int],
+        rows: int = 1,
+    ) -> Float[Tensor, "rows vocab"]:
+        """The logits at one column of each row, of rows that are padded on the right or not at all.
+
+        Args:
+            ids: the tokens.
+            positions: each token's place in its own row; -1 for padding. On the CPU.
+            cache: what comes before, without padding; grows by these tokens.
+            edits: per layer, what steers this forward.
+            ends: the column wanted of each row.
+            rows: as in `logits`.
+        """
+        start = min(ends)
+        kept, first, _ = self._kept(ids.shape[1], (start, max(ends) + 1))
+        own = [end - start + first for end in ends]
+        with self._in_place(edits, rows), _only(self._model, own) as picked:
+            logits = self._run(ids, positions, None, cache, kept)
+        return logits[:, 0] if picked else logits[torch.arange(len(own)), torch.tensor(own)]
+
+    def _kept(self, width: int, columns: tuple[int, int]) -> tuple[Mapping[str, Any], int, int]:
+        """What tells the network of which columns the logits are wanted, and where these stand in its own."""
+        first, end = columns
+        if not self._last:
+            return {}, first, end
+        device = self._model.device
+        wanted: Any = width - first if end == width else torch.arange(first, end, device=device)
+        return {"logits_to_keep": wanted}, 0, end - first
+
+    @contextmanager
+    def _in_place(self, edits: Mapping[int, Edit], rows: int) -> Iterator[None]:
         one = repeat(self._model, min(edits), rows) if rows > 1 else nullcontext()
         with edit(self._model, edits), one:
-            if not self._last:
-                return self._run(ids, positions, None, cache, {})[:, first:end]
-            wanted: Any = (
-                width - first if end == width else torch.arange(first, end, device=self._model.device)
-            )
-            return self._run(ids, positions, None, cache, {"logits_to_keep": wanted})
+            yield
 
     def _run(
         self,
@@ -143,3 +178,28 @@ class Forward:
         )
         logits: Tensor = out.logits
         return logits
+
+
+@contextmanager
+def _only(model: Model, ends: Sequence[int]) -> Iterator[list[bool]]:
+    """While entered, the network's head makes the logits of one column of each row; filled once it has.
+
+    The head is much of a small network, and rows of unlike length end in unlike columns.
+    """
+    head = model.network.get_output_embeddings()  # type: ignore[no-untyped-call]
+    picked: list[bool] = []
+
+    def pick(_head: nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        hidden = given[0]
+        if picked or not isinstance(hidden, Tensor) or hidden.ndim != 3 or len(hidden) != len(ends):
+            return None
+        picked.append(True)
+        rows, columns = (torch.tensor(of, device=hidden.device) for of in (range(len(ends)), ends))
+        return (hidden[rows, columns][:, None], *given[1:])
+
+    handle = head.register_forward_pre_hook(pick) if isinstance(head, nn.Module) else None
+    try:
+        yield picked
+    finally:
+        if handle is not None:
+            handle.remove()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from affekt.steering.program import Program
 
-__all__ = ["alike", "common_front", "shared", "unsteered"]
+__all__ = ["FORWARD", "alike", "common_front", "shared", "unsteered"]
 
 FORWARD = 64
 """What a forward costs beside its tokens, in tokens: what a group has in common must save more than that."""

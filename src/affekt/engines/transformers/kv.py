@@ -24,7 +24,19 @@ from transformers.cache_utils import (
     LinearAttentionLayer,
 )
 
-__all__ = ["CacheKind", "Stretch", "absorb", "drop", "joins", "linear", "new_cache", "select", "shift"]
+__all__ = [
+    "CacheKind",
+    "Stretch",
+    "absorb",
+    "cuts",
+    "drop",
+    "front",
+    "joins",
+    "linear",
+    "new_cache",
+    "select",
+    "shift",
+]
 
 CacheKind: TypeAlias = Literal["dynamic", "static"]
 """`dynamic` grows and takes new rows in; `static` is allocated once, at full length."""
@@ -70,8 +82,7 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         own, length = rows.to(self._stores[0].device), self._length - trim
         room = min(self._stores[0].shape[-2] - trim, length + ROOM)
         keys, values = (
-            _moved(store[:, :, trim : self._length].index_select(0, own), length, room)
-            for store in self._stores
+            _moved(_rows(store[:, :, trim : self._length], own), length, room) for store in self._stores
         )
         self._stores, self._length = (keys, values), length
         self._show()
@@ -89,6 +100,12 @@ class Stretch(DynamicLayer):  # type: ignore[no-untyped-call]
         )
         self._stores, self._length = (keys, values), length
         self._show()
+
+    def front(self, row: int, columns: int) -> tuple[Tensor, Tensor]:
+        """The keys and values of one row's first columns, a batch of one."""
+        assert self._stores is not None
+        keys, values = (store[row : row + 1, :, :columns] for store in self._stores)
+        return keys, values
 
     def _grow(self, key_states: Tensor, value_states: Tensor, filled: int) -> None:
         room = self._room if self._stores is None else filled + max(ROOM, filled // 2)
@@ -116,6 +133,13 @@ def _moved(
     store[:, :, : length - own] = 0
     store[:, :, length - own : length] = filled
     return store
+
+
+def _rows(
+    filled: Float[Tensor, "batch heads own width"], rows: Int[Tensor, " rows"]
+) -> Float[Tensor, "rows heads own width"]:
+    """These rows; of a batch of one no copy is made."""
+    return filled.expand(len(rows), -1, -1, -1) if len(filled) == 1 else filled.index_select(0, rows)
 
 
 def joins(config: PreTrainedConfig) -> bool:
@@ -164,6 +188,20 @@ def select(cache: Cache, rows: Int[Tensor, " rows"], trim: int = 0, beyond: int 
             layer.select(rows, trim)
         else:
             layer.reorder_cache(cast(torch.LongTensor, rows))
+
+
+def cuts(cache: Cache) -> bool:
+    """Whether `front` can take a row's first columns out of it: no layer keeps a state instead of a past."""
+    return all(isinstance(layer, Stretch) for layer in cache.layers)
+
+
+def front(cache: Cache, row: int, columns: int, into: Cache) -> Cache:
+    """Puts the first columns of one row into an empty cache of the same network, and returns that; both
+    `cuts`."""
+    for index, layer in enumerate(cache.layers):
+        if isinstance(layer, Stretch) and layer.get_seq_length():
+            into.update(*layer.front(row, columns), index)
+    return into
 
 
 def absorb(cache: Cache, other: Cache) -> None:

@@ -9,20 +9,19 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformers.cache_utils import Cache
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
-from affekt.engines.transformers.front import alike, shared, unsteered
+from affekt.engines.transformers.front import FORWARD, alike, shared, unsteered
 from affekt.engines.transformers.pad import batches, left, places, right
 from affekt.engines.transformers.score import MOST_LOGITS, apart, vocabulary
+from affekt.engines.transformers.stems import stems
 from affekt.models.prompt import Encoded
 from affekt.steering.edit import batch_edits
 from affekt.steering.program import Program
 
 __all__ = ["next_token"]
-
-PARTS = 4
-"""By how many the tokens of a usual forward are divided for what comes after a group's common front."""
 
 
 def next_token(
@@ -41,13 +40,24 @@ def next_token(
         groups = alike([prompts[i].ids for i in some], [reach[i] for i in some])
         together += [[some[k] for k in group] for group in groups if len(group) > 1]
     single = sorted({*range(len(prompts))} - {i for group in together for i in group})
-    for group in together:
-        rows |= _branches(core, prompts, programs, group, reach, ids)
+    common = [_common(prompts, group, reach) for group in together]
+    wanted = [
+        (prompts[group[0]].ids[:size], max(len(prompts[i]) for i in group) - size)
+        for group, size in zip(together, common, strict=True)
+    ]
+    for which, cache in stems(core, wanted):
+        rows |= _branches(core, prompts, programs, together[which], cache, common[which], ids)
     for batch in batches([len(prompts[i]) for i in single], core.budget):
         members = [single[k] for k in batch]
         rows |= _whole(core, prompts, programs, members, ids)
     width = vocabulary(core) if ids is None else len(ids)
     return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
+
+
+def _common(prompts: Sequence[Encoded], group: Sequence[int], reach: Sequence[int]) -> int:
+    """How many tokens a group begins with alike of which nothing is steered; all but the last at most."""
+    first = prompts[group[0]].ids
+    return min(min(shared(first, prompts[i].ids), len(prompts[i]) - 1, reach[i]) for i in group)
 
 
 def _whole(
@@ -74,20 +84,16 @@ def _branches(
     prompts: Sequence[Encoded],
     programs: Sequence[Program | None],
     group: Sequence[int],
-    reach: Sequence[int],
+    cache: Cache,
+    common: int,
     ids: Sequence[int] | None,
 ) -> dict[int, np.ndarray]:
-    """What the group shares once, then what is each one's own, beside each other. Of one prompt steered in
-    several ways the blocks before the first that is steered are run once as well."""
-    first = prompts[group[0]].ids
-    common = min(shared(first, prompts[i].ids) for i in group)
-    common = min(common, *(min(len(prompts[i]) - 1, reach[i]) for i in group))
+    """What is each one's own after what the group shares, beside each other. Of one prompt steered in several
+    ways the blocks before the first that is steered are run once as well."""
     rests = [prompts[i].ids[common:] for i in group]
     parts = _parts(core, rests)
     rows: dict[int, np.ndarray] = {}
     with core.turn():
-        cache = kv.new_cache(core.model.network.config, "dynamic", common)
-        core.forward(torch.tensor([first[:common]]), torch.arange(common)[None], None, cache, {})
         for part in parts:
             own = cache if part is parts[-1] else copy.deepcopy(cache)
             lengths = [len(rests[k]) for k in part]
@@ -100,28 +106,33 @@ def _branches(
                 ids_here, where, once, beyond = ids_here[:1], where[:1], len(part), min(edits)
             same = torch.zeros(len(part), dtype=torch.long, device=core.model.device)
             kv.select(own, same, beyond=beyond)
-            start = min(lengths) - 1
-            logits = core.forward.logits(ids_here, where, own, edits, (start, max(lengths)), once)
-            last = torch.stack([logits[row, length - 1 - start] for row, length in enumerate(lengths)])
-            rows |= zip((group[k] for k in part), _wanted(last, ids), strict=True)
+            logits = core.forward.last(ids_here, where, own, edits, [length - 1 for length in lengths], once)
+            rows |= zip((group[k] for k in part), _wanted(logits, ids), strict=True)
     return rows
 
 
 def _parts(core: Core, rests: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Which rests are run together: equal ones, and of the others small parts that are almost of one length:
-    little padding, and few columns whose logits are needed."""
+    """Which rests are run together: equal ones, and of the others those whose padding costs less than a
+    forward of their own."""
     equal: dict[tuple[int, ...], list[int]] = {}
     for k, rest in enumerate(rests):
         equal.setdefault(tuple(rest), []).append(k)
     single = [own[0] for own in equal.values() if len(own) == 1]
-    whole, logits = core.budget, MOST_LOGITS // vocabulary(core)
+    logits = MOST_LOGITS // vocabulary(core)
     parts = []
     for rest, own in equal.items():
-        most = max(1, min(whole // len(rest), logits))
+        most = max(1, min(core.budget // len(rest), logits))
         parts += [own[at : at + most] for at in range(0, len(own), most) if len(own) > 1]
-    small = max(1, min(whole // PARTS, logits))
-    parts += [[single[k] for k in part] for part in batches([len(rests[k]) for k in single], small)]
-    return parts
+    part: list[int] = []
+    padding = 0
+    for k in sorted(single, key=lambda k: -len(rests[k])):
+        width = len(rests[part[0] if part else k])
+        padding += width - len(rests[k])
+        if part and ((len(part) + 1) * width > core.budget or len(part) == logits or padding > FORWARD):
+            parts.append(part)
+            part, padding = [], 0
+        part.append(k)
+    return [*parts, part] if part else parts
 
 
 def _wanted(
