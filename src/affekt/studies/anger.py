@@ -126,7 +126,12 @@ def _points(read: Mapping[tuple[str, str], np.ndarray], kinds: Sequence[str] | n
     from plotly.subplots import make_subplots
 
     names = list(dict.fromkeys(name for name, _ in read))
-    chart = make_subplots(rows=1, cols=len(names), subplot_titles=names, shared_yaxes=True)
+    chart = make_subplots(
+        rows=1,
+        cols=len(names),
+        subplot_titles=[name.replace(", ", ",<br>") for name in names],
+        shared_yaxes=True,
+    )
     for at, name in enumerate(names, 1):
         for label, some, colour in (
             ("others", [k not in ("attack", "injustice") for k in kinds], GREY),

@@ -38,6 +38,9 @@ WRITTEN = {"quick": 6, "full": 12}
 TOGETHER = 8
 """Concepts scored in one call, which share the blocks before the first that is steered."""
 
+WRITING = 16
+"""Directions under which replies are written beside each other."""
+
 RISE = 0.01
 """Nats a token by which a stronger dose must cost more to count as costing more."""
 
@@ -158,21 +161,40 @@ def _written(
     sampling = Sampling(max_tokens=TOKENS, stop=() if lab.has_template else ("\nHuman:",))
     base, _ = losses(engine, prompts, [None] * len(prompts), sampling)
     rows: list[dict[str, Any]] = []
-    for done, arm in enumerate(arms, 1):
-        biases = [{arm: {"dose": dose}} for dose in doses for _ in prompts]
-        lost, texts = losses(engine, list(prompts) * len(doses), biases, sampling)
-        for d, dose in enumerate(doses):
-            own = lost[d * len(prompts) : (d + 1) * len(prompts)]
-            there = np.isfinite(own) & np.isfinite(base)
-            figure = mean((own - np.where(there, base, 0.0))[there], "replies")
-            broken = float(np.mean(~there | (own - np.where(there, base, 0.0) > BROKEN)))
-            rows.append(
-                {"arm": arm, "random": arm in plain, "dose": dose, "nats": figure.value, "low": figure.low}
-                | {"high": figure.high, "broken": broken, "n": len(prompts)}
-                | {"reply": texts[d * len(prompts)]}
-            )
-        lab.told("drift, written", done, len(arms))
+    for at in range(0, len(arms), WRITING):
+        some = arms[at : at + WRITING]
+        biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in prompts]
+        lost, texts = losses(engine, list(prompts) * (len(some) * len(doses)), biases, sampling)
+        own = iter(zip(lost.reshape(-1, len(prompts)), texts[:: len(prompts)], strict=True))
+        for arm in some:
+            rows += [_row(arm, arm in plain, dose, base, *next(own)) for dose in doses]
+        lab.told("drift, written", at + len(some), len(arms))
     return rows
+
+
+def _row(
+    arm: str,
+    random: bool,
+    dose: float,
+    base: Float[np.ndarray, " prompts"],
+    lost: Float[np.ndarray, " prompts"],
+    reply: str,
+) -> dict[str, Any]:
+    """What a dose of one direction did to the replies; the first of them as an example."""
+    there = np.isfinite(lost) & np.isfinite(base)
+    rise = lost - np.where(there, base, 0.0)
+    figure = mean(rise[there], "replies")
+    return {
+        "arm": arm,
+        "random": random,
+        "dose": dose,
+        "nats": figure.value,
+        "low": figure.low,
+        "high": figure.high,
+        "broken": float(np.mean(~there | (rise > BROKEN))),
+        "n": len(base),
+        "reply": reply,
+    }
 
 
 def _spread(

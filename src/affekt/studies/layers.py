@@ -105,7 +105,7 @@ def layers(lab: Lab) -> Result:
     return Result(
         "layers",
         "Where in depth is an emotion read?",
-        f"Of {len(checks)} findings on depth {len(held)} are seen beyond random mixtures of the vectors"
+        f"Of {len(checks)} findings on depth, {len(held)} are seen beyond random mixtures of the vectors"
         + "".join(f"; {check.what}: {check.here}" for check in held)
         + ".",
         (Table.of("layers", rows), *(c.map_table(k) for k, c in changes.items() if c.map is not None)),
@@ -198,7 +198,7 @@ def _lines(rows: Sequence[Mapping[str, object]]) -> Drawing:
     chart = make_subplots(
         rows=-(-len(keys) // across),
         cols=across,
-        subplot_titles=[f"{kind}: {place}" for kind, place in keys],
+        subplot_titles=[f"{kind}:<br>{place}" for kind, place in keys],
         vertical_spacing=0.12,
     )
     for at, key in enumerate(keys):

@@ -11,6 +11,7 @@ from plotly.graph_objects import Heatmap
 
 from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
+from affekt.reading.sheet import BLUE
 from affekt.studies.agreement import alike, upper
 from affekt.studies.bank import bank
 from affekt.studies.embedded import embedded
@@ -119,7 +120,7 @@ def _heat(r: Float[np.ndarray, "layers layers"], words: list[float], layers: lis
             y=[*labels, "words"],
             zmin=0,
             zmax=1,
-            colorscale="Viridis",
+            colorscale=[[0, "rgba(138,136,128,.15)"], [1, BLUE]],
             texttemplate="%{z:.2f}",
         )
     )
