@@ -13,13 +13,14 @@ from tests.concepts.writing.scripted import words
 
 
 class Endpoint(ThreadingHTTPServer):
-    """Answers `fail[number]` (a status) on the calls counted from 1, else stories."""
+    """Answers `fail[number]` (a status) on the calls counted from 1, else stories; takes the longest reply
+    under one name only."""
 
     daemon_threads = True
 
-    def __init__(self, fail: dict[int, int], key: str) -> None:
+    def __init__(self, fail: dict[int, int], key: str, limit: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.fail, self.key, self.asked, self.lock = fail, key, 0, Lock()
+        self.fail, self.key, self.limit, self.asked, self.lock = fail, key, limit, 0, Lock()
 
     @property
     def url(self) -> str:
@@ -39,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.asked += 1
             number = self.server.asked
+        if self.server.limit not in body:
+            return self.answer(400, {"error": {"message": f"use '{self.server.limit}' instead"}})
         if number in self.server.fail:
             return self.answer(self.server.fail[number], {"error": {"message": "not now"}})
         asked = re.search(r"Write (\d+)", body["messages"][0]["content"])
@@ -66,9 +69,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def endpoint(fail: dict[int, int] | None = None, key: str = "secret") -> Iterator[Endpoint]:
+def endpoint(
+    fail: dict[int, int] | None = None, key: str = "secret", limit: str = "max_tokens"
+) -> Iterator[Endpoint]:
     """The endpoint, serving."""
-    server = Endpoint(fail or {}, key)
+    server = Endpoint(fail or {}, key, limit)
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

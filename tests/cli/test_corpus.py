@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from affekt.cli import corpus as corpus_module
-from affekt.cli.corpora import ordered
+from affekt.cli.corpora import ordered, said
 from affekt.cli.corpus import corpus
 from affekt.cli.writers import engine_writer
 from affekt.concepts import Corpus
-from affekt.concepts.writing import KINDS
+from affekt.concepts.writing import KINDS, Summary, kind_of
+from affekt.concepts.writing.names import Names
 from affekt.concepts.written import deflection_in, kind_in, neutral_in, two_emotions_in
 from affekt.engines import TransformersEngine
 from affekt.errors import CorpusError, UnknownConcept, WriterError
@@ -44,6 +45,29 @@ def test_an_endpoint_writes_through_limits_failures_and_broken_json(tmp_path: Pa
         assert server.asked == asked == 4 + 2 and "8 of 8 texts are there" in again
     corpus_read = Corpus.load(tmp_path)
     assert len(corpus_read) == 8 and corpus_read.gaps() == {}
+
+
+def test_an_endpoint_that_calls_the_longest_reply_by_another_name(tmp_path: Path) -> None:
+    args = ("--model", "big-writer", "--key", "secret", *FEW, "--out", tmp_path, "--at-once", "1")
+    with endpoint(limit="max_completion_tokens") as server:
+        out = run(corpus, "write", "stories", "--endpoint", server.url, *args)
+        assert "8 of 8 texts are there" in out and server.asked == 1 + 4
+    with endpoint(limit="none of these") as server:
+        with pytest.raises(WriterError, match="use 'none of these' instead"):
+            run(corpus, "write", "stories", "--endpoint", server.url, *args, "--texts", "4")
+        assert server.asked == 1
+
+
+def test_what_comes_next_is_said_and_a_stopped_run_is_not_called_short(tmp_path: Path) -> None:
+    summary = Summary(4, 1, 0, 2, {}, {}, {"w": 1}, ("topic=a", "topic=b"), Names.of(()), ())
+    one = [tmp_path / "neutral.jsonl"]
+    assert "2 cells are short" in said(summary, tmp_path, one, kind_of("neutral"))
+    stopped = said(summary, tmp_path, one, kind_of("neutral"), stopped=True)
+    assert "--again" not in stopped and "1 file in" in stopped
+    for kind in KINDS.values():
+        command = said(summary, tmp_path, one, kind).splitlines()[-1].split()
+        assert command[0] == "affekt" and command[1] in ("extract", "calibrate", "study")
+        assert str(tmp_path) in command[-1]
 
 
 def test_errors_of_an_endpoint_say_what_to_do(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from affekt.cli.study import NAMES, study
 from affekt.errors import AffektError, StorageError
 from affekt.quality.figure import Figure
 from affekt.studies import STUDIES, report, run
-from affekt.studies.report import Subject, load_background
+from affekt.studies.report import Background, Subject, load_background
+from affekt.studies.report.background import NO_TEMPLATE, TURNS
 from affekt.studies.report.checklist import ROWS, sorted_checks
 from affekt.studies.report.pictures import draw
 from affekt.studies.result import Check, Result, by_sign, by_size
@@ -155,6 +156,14 @@ def test_the_page_is_whole_and_needs_nothing_from_elsewhere(tmp_path: Path) -> N
     assert sha256(csv.read_bytes()).hexdigest()[:16] in body
 
 
+def test_a_base_model_is_called_one_and_what_that_leaves_of_the_findings_is_said() -> None:
+    found = (Result("lens", "t", "h", checks=(check("what"),)),)
+    base = Subject("b", found, Background("b", (("model", "b"), (TURNS, NO_TEMPLATE))))
+    tuned = Subject("t", found, Background("t", (("model", "t"), (TURNS, "the model's chat template"))))
+    assert report([base, tuned]).count("It has no chat template: a base model") == 1
+    assert "no chat template" not in body_of(report([tuned]))
+
+
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = lab()
     monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, here.vectors, here.engine()))
@@ -167,6 +176,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     background = load_background(tmp_path / "study" / "tiny-llama")
     assert background is not None and [run.ran for run in background.runs] == [("lens", "layers"), ()]
     assert background.runs[0].command == "affekt study tiny --only lens,layers"
+    assert dict(background.facts)[TURNS] == "the model's chat template"
     assert background.scales == {"lens": "quick", "layers": "quick"} and "torch" in background.versions
     page = tmp_path / "page.html"
     by_name = ("tiny-llama", "--study", tmp_path / "study", "--out", page, "--no-png")

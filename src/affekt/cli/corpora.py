@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ordered", "said"]
 
+NEXT = {
+    "stories": "extract MODEL --corpus {out}",
+    "neutral": "calibrate MODEL --traffic {out}/neutral.jsonl",
+    "two_emotions": "study MODEL --only speakers --dialogues {out}",
+    "deflection": "study MODEL --only deflection --dialogues {out}",
+}
+"""What texts of each kind are for: the command that reads them."""
+
 
 def ordered(
     kind: Kind,
@@ -80,8 +88,9 @@ def _template(kind: Kind, prompt: Path | None) -> str:
     return text
 
 
-def said(summary: Summary, out: Path, files: Sequence[Path], kind: Kind) -> str:
-    """The summary of a run."""
+def said(summary: Summary, out: Path, files: Sequence[Path], kind: Kind, stopped: bool = False) -> str:
+    """The summary of a run; of one that was stopped the cells that it did not come to are not called
+    short."""
     taken, lost = sum(summary.writers.values()), sum(summary.refused.values())
     lines = [
         f"{summary.have:,} of {summary.wanted:,} texts are there"
@@ -90,7 +99,7 @@ def said(summary: Summary, out: Path, files: Sequence[Path], kind: Kind) -> str:
     ]
     for reason, count in summary.refused.items():
         lines.append(f"  {count:>6,} {reason:<18} e.g. {summary.examples[reason]}")
-    if summary.short:
+    if summary.short and not stopped:
         shown = "; ".join(summary.short[:3])
         lines.append(
             f"{len(summary.short):,} cells are short, such as {shown}; --again asks for them again; where "
@@ -104,9 +113,9 @@ def said(summary: Summary, out: Path, files: Sequence[Path], kind: Kind) -> str:
         lines.append(f"names that stand in too many texts: {shown}")
     if summary.openings and summary.openings[0][1] > 0.05:
         lines.append(f"{summary.openings[0][1]:.0%} of the texts begin with {summary.openings[0][0]!r}")
-    lines.append(f"{len(files)} files in {out}" if files else f"no text in {out}")
+    several = "s" if len(files) != 1 else ""
+    lines.append(f"{len(files)} file{several} in {out}" if files else f"no text in {out}")
     if files:
         lines.append(f"next: affekt corpus check {out}")
-    if files and kind.name == "stories":
-        lines.append(f"      affekt extract MODEL --corpus {out}")
+        lines.append(f"      affekt {NEXT[kind.name].format(out=out)}")
     return "\n".join(lines)

@@ -111,7 +111,7 @@ def write(
                 interrupted = stopped()
         finally:
             files = export(folder, order.cells)
-        typer.echo(said(summarised(folder, order), out, files, wanted))
+        typer.echo(said(summarised(folder, order), out, files, wanted, interrupted))
         if interrupted:
             typer.echo(
                 "stopped; what was finished is kept, and the same command goes on from there", err=True

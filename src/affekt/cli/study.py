@@ -101,9 +101,8 @@ def study(
     finally:
         if results:
             seconds = round(time.monotonic() - started, 1)
-            save_background(
-                folder, held, digest, str(opened.device), Run(_command(), scale, seconds, tuple(ran))
-            )
+            told = Run(_command(), scale, seconds, tuple(ran))
+            save_background(folder, held, digest, str(opened.device), told, lab.has_template)
     results.sort(key=lambda result: list(STUDIES).index(result.study))
     why = draw(folder, results) if png else None
     if why is not None:

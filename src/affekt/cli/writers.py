@@ -24,6 +24,9 @@ PATIENCE = 8
 """Times that a call is tried again after a rate limit, a failure of the server or of the line; the client
 waits longer each time, or as long as the server says."""
 
+NEWER = "max_completion_tokens"
+"""What some endpoints call the longest reply, and say so where they are told `max_tokens`."""
+
 GATHER = 0.05
 """Seconds in which calls that come together become one batch."""
 
@@ -46,16 +49,21 @@ def endpoint_writer(
         raise WriterError("--endpoint needs the openai client; pip install 'affekt[write]'") from error
     with openai.OpenAI(base_url=url, api_key=key or "none", max_retries=PATIENCE, timeout=timeout) as client:
         _check_model(client, url, model)
+        names = ["max_tokens"]
 
         def write(prompt: str) -> str:
+            limit = names[0]
             try:
                 answer = client.chat.completions.create(
                     model=model,
                     messages=[{"role": "user", "content": prompt}],
-                    max_tokens=max_tokens,
                     temperature=temperature,
+                    extra_body={limit: max_tokens},
                 )
             except openai.OpenAIError as error:
+                if isinstance(error, openai.BadRequestError) and limit != NEWER and NEWER in str(error):
+                    names[:] = [NEWER]
+                    return write(prompt)
                 raise WriterError(f"{url}: {_said(error)}") from error
             return (answer.choices[0].message.content or "") if answer.choices else ""
 

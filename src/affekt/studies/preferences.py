@@ -141,6 +141,8 @@ def preferences(lab: Lab) -> Result:
             f"activities, each met by {OPPONENTS[lab.scale]} of the others in both orders. Controls: "
             f"{len(plain)} random directions and {len(mixed)} mixtures of the same norm; the farthest moved "
             f"Elo by {farthest:.0f}.",
+            f"Where the two orders of a pair agree in fewer than half of the pairs ({agree.value:.2f} here), "
+            "the place decides more than the activity, and no row tells of a preference.",
             "Categories differ in more than emotion (unsafe ones in their words as well): a correlation over "
             "64 activities says nothing of why.",
         ),

@@ -16,7 +16,13 @@ from affekt.quality.markdown import facts
 from affekt.vectors import ConceptVectors
 from affekt.version import __version__
 
-__all__ = ["Background", "Run", "load_background", "save_background"]
+__all__ = ["NO_TEMPLATE", "TURNS", "Background", "Run", "load_background", "save_background"]
+
+TURNS = "chats are written by"
+"""The fact that says how."""
+
+NO_TEMPLATE = "lines that begin with Human and Assistant; the model has no chat template"
+"""What it says of a base model."""
 
 _FORMAT = "affekt.background/1"
 _NAME = "background.json"
@@ -56,9 +62,9 @@ class Background:
 
 
 def save_background(
-    folder: Path, vectors: ConceptVectors, vectors_sha256: str, device: str, run: Run
+    folder: Path, vectors: ConceptVectors, vectors_sha256: str, device: str, run: Run, template: bool
 ) -> None:
-    """Add a run to a folder's background.
+    """Add a run to a folder's background; `template` is whether the model has one for chats.
 
     Raises:
         StorageError: it cannot be written.
@@ -69,6 +75,7 @@ def save_background(
     chosen = "not recorded" if first is None or share is None else f"token {first} on; {share:.0%}"
     told = (*facts(vectors), ("averaged from; neutral variance removed", chosen))
     told += (("vectors file", vectors_sha256[:16]),)
+    told += ((TURNS, "the model's chat template" if template else NO_TEMPLATE),)
     cores = os.cpu_count()
     now = Background(
         vectors.provenance.model.name,

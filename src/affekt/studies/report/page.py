@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from affekt.reading.sheet import drawn, sheet
-from affekt.studies.report.background import Background
+from affekt.studies.report.background import NO_TEMPLATE, TURNS, Background
 from affekt.studies.report.checklist import Finding, Row, Sorted, sorted_checks
 from affekt.studies.report.plainly import VERDICTS, by_verdict, headline
 from affekt.studies.report.sources import sources
@@ -25,6 +25,14 @@ NOTICE = (
     "before the run. On small models many of the paper's findings do not show; such rows are "
     "results like the "
     "others."
+)
+
+BASE = (
+    "It has no chat template: a base model, which was not trained to answer anyone. Its chats are written as "
+    "lines that begin with Human and Assistant, and what it says as the assistant goes on with such a text. "
+    "So what is asked of an assistant (what it would rather do, how it replies to a provocation, whether the "
+    "end of the prompt foretells the reply) has its answer here in what a text of that kind is likely to "
+    "say; findings of these studies are about that, and stand beside a tuned model's for comparison."
 )
 
 CONTROLS = (
@@ -139,9 +147,12 @@ def _found(subject: Subject, several: bool) -> str:
         if found[verdict]
     )
     head = f"<h3>{escape(subject.name)}</h3>" if several else ""
+    facts = dict(subject.background.facts) if subject.background is not None else {}
+    base = f'<p class="notice">{escape(BASE)}</p>' if facts.get(TURNS) == NO_TEMPLATE else ""
     sentence = escape(headline(subject.name, subject.results))
     return (
-        f'{head}<p class="lead">{sentence}</p><ul class="tally">{boxes}</ul><div class="found">{lists}</div>'
+        f'{head}<p class="lead">{sentence}</p>{base}<ul class="tally">{boxes}</ul>'
+        f'<div class="found">{lists}</div>'
     )
 
 
