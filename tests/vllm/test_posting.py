@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,13 +30,21 @@ class Behind:
         return SimpleNamespace(synchronize=reached.wait)
 
 
+class Heard(Sent):
+    """Counts what arrives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived = threading.Semaphore(0)
+
+    def send(self, header: Mapping[str, Any], values: Any = None) -> None:
+        super().send(header, values)
+        self.arrived.release()
+
+
 def test_a_step_does_not_wait_for_the_device_and_messages_keep_their_order() -> None:
-    outbox, device = Sent(), Behind()
-    arrived = threading.Semaphore(0)
-    outbox.send = lambda header, values=None: (  # type: ignore[method-assign]
-        outbox.messages.append((dict(header), values)),
-        arrived.release(),
-    )
+    outbox, device = Heard(), Behind()
+    arrived = outbox.arrived
     posting = Posting(outbox, device.mark)
     values = torch.zeros(1, 2)
     posting.send({"kind": "read", "at": 0}, values)

@@ -61,6 +61,8 @@ class Posting:
 
 
 def _recorded() -> Mark:
-    event = torch.cuda.Event()
+    kind: Any = torch.cuda.Event
+    event = kind()
     event.record()
-    return event
+    mark: Mark = event
+    return mark
