@@ -80,9 +80,8 @@ def drift(lab: Lab) -> Result:
     return Result(
         "drift",
         "What does strength cost in coherence?",
-        f"At a dose of {doses[0]:g} {weak:.0%} of the replies are broken, at {doses[-1]:g} {strong:.0%}. "
-        f"Over "
-        f"{len(own)} concepts a dose of {doses[-1]:g} costs {at_last} nats a token (random directions "
+        f"At a dose of {doses[0]:g}, {weak:.0%} of the replies are broken, at {doses[-1]:g} {strong:.0%}. "
+        f"Over {len(own)} concepts a dose of {doses[-1]:g} costs {at_last} nats a token (random directions "
         f"{random[:, -1].mean():.2f}); most: {costly}; least: {cheap}.",
         (Table.of("doses", rows), Table.of("concepts", each)),
         (
