@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from affekt.concepts import emotions
+from affekt.quality.figure import Figure
 from affekt.quality.naming import DISPLAY
+from affekt.quality.section import Section
 from affekt.studies import Lab, causal, drift
 from affekt.vectors.directions import unit
 from tests.models import tiny
@@ -42,6 +44,21 @@ def test_words_that_steering_raises_are_found(monkeypatch: pytest.MonkeyPatch) -
     assert len(beyond) == 4
     assert {found[what] for what in beyond} == {"reproduced"}
     assert "reproduced" not in {none[what] for what in beyond if "random" in what}
+
+
+def test_a_word_that_only_falls_less_than_others_is_not_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(causal.RANDOM, "quick", 2)
+    monkeypatch.setattr(causal, "freely", lambda *_: ("", [], causal.unjudged("free replies", "", "", "")))
+    plain = causal.naming
+
+    def fallen(*asked: object, **more: object) -> Section:
+        section = plain(*asked, **more)  # type: ignore[arg-type]
+        rows = tuple((row[0], Figure(-1.6, -3.7, 0.4, 12, "words"), *row[2:]) for row in section.rows)
+        return replace(section, rows=rows)
+
+    monkeypatch.setattr(causal, "naming", fallen)
+    found = verdicts(named(4.0))
+    assert {verdict for what, verdict in found.items() if "beyond" in what} == {"partly"}
 
 
 @pytest.mark.parametrize(("norm", "verdict"), [(40.0, "reproduced"), (1e-6, "not reproduced")])
