@@ -13,6 +13,7 @@ from affekt.audit.comparison import Comparison
 from affekt.audit.keep import Keep
 from affekt.audit.measure import Writing
 from affekt.audit.subject import Subject
+from affekt.audit.wording import meaning
 from affekt.errors import AffektError, ModelError, PromptError, UnknownConcept, VectorsError
 from tests.audit.planted import PROMPTS, World, along, world
 
@@ -121,6 +122,13 @@ def test_directions_are_told_from_activations() -> None:
     assert moved is not None and moved.texts == 171
     assert min(moved.cosine.values()) > 0.95 and moved.agreement["plain end"] > 0.99
     assert one.views == ("plain end",) and not one.pairs
+    [said] = [text for text in meaning(one) if "directions themselves" in text]
+    assert said.endswith(
+        "r = 1.00 (plain end): the tuned model's own vectors say the same: activations moved, not directions."
+    )
+    turned = replace(moved, agreement={"plain end": 0.3}, cosine={**moved.cosine, "calm": 0.1, "sad": 0.2})
+    [said] = [text for text in meaning(replace(one, directions=turned)) if "directions themselves" in text]
+    assert "least calm 0.10, sad 0.20, " in said and "directions have moved as well" in said
 
 
 def test_models_that_do_not_go_together() -> None:

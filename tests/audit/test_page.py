@@ -27,11 +27,12 @@ def test_the_page_of_a_comparison() -> None:
     assert 1 <= len(shown) <= 3 and len(shown[0].base) == len(shown[0].tuned) > 4
     one = with_tokens(one, shown)
     html = page([one], [shown])
+    assert "Did the directions turn?" in html
     assert "cosine of its directions" in html or not any(s.called for s in one.shifts("reply"))
     body = re.sub(r"<script>.*?</script>", "", html, flags=re.DOTALL)
     assert "sadder &lt;b&gt;" in body and "sadder <b>" not in body
     assert not re.findall(r'(?:src|href)="(?!data:)', body)
-    assert html.count("<figure>") == 3 * len(one.views) + 2
+    assert html.count("<figure>") == 3 * len(one.views) + 3
     assert "no claim that a model feels" in body and "median cosine" in body
     assert all(carrier.text in body for carrier in one.carriers)
     stored = page([replace(one, tuned="/runs/a/step-10"), replace(one, tuned="./step-20")], [[], []])

@@ -6,11 +6,11 @@ import numpy as np
 from plotly.graph_objects import Bar, Figure, Heatmap, Scatter
 from plotly.subplots import make_subplots
 
-from affekt.audit.comparison import ALL, Comparison, Shift
+from affekt.audit.comparison import ALL, Comparison, Directions, Shift
 from affekt.audit.measure import VIEWS
 from affekt.reading.sheet import BLUE, GREY, RED
 
-__all__ = ["agreement", "clusters", "layers", "ranking", "scatter"]
+__all__ = ["agreement", "clusters", "layers", "ranking", "scatter", "turns"]
 
 ROWS = 14
 """Rises and falls in the ranking."""
@@ -147,6 +147,31 @@ def clusters(comparison: Comparison, view: str) -> Figure | None:
         xaxis_title="layer",
         xaxis_type="category",
         height=380,
+    )
+    return figure
+
+
+def turns(directions: Directions) -> Figure:
+    """Cosines between both models' own vectors of each concept, and what different concepts have."""
+    ordered = sorted(directions.cosine.items(), key=lambda one: one[1])
+    figure = Figure(
+        Scatter(
+            x=[cosine for _, cosine in ordered],
+            y=[(i + 1) / len(ordered) for i in range(len(ordered))],
+            mode="markers",
+            marker={"color": GREY, "size": 6},
+            text=[f"{name}: {cosine:.2f}" for name, cosine in ordered],
+            hoverinfo="text",
+        )
+    )
+    figure.add_vrect(-directions.chance, directions.chance, fillcolor="rgba(138,136,128,.2)", line_width=0)
+    lowest = min(-directions.chance, ordered[0][1])
+    figure.update_layout(
+        title="Did the directions turn? Cosine of each concept's vectors in both models",
+        xaxis={"title": "cosine", "range": [lowest - 0.05, 1.05]},
+        yaxis_title="share of the concepts up to here",
+        height=300,
+        showlegend=False,
     )
     return figure
 

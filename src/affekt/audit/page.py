@@ -71,6 +71,12 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
             "that the vectors hold.",
         )
     )
+    if one.directions is not None:
+        caption = (
+            "Each point is a concept, its vectors made of the same texts in both models; in the grey band "
+            "lie 95 % of the pairs of different concepts. At 1 only activations have moved."
+        )
+        pieces.append(drawn(charts.turns(one.directions), caption))
     pieces += ["<h3>What carries it</h3>", _carriers(one), *_examples(examples, beside(one))]
     return "".join(pieces)
 

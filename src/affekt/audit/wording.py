@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from affekt.audit.comparison import ALL, Comparison, Shift
+from affekt.audit.comparison import ALL, Comparison, Directions, Shift
 from affekt.audit.floor import OTHERS
 from affekt.audit.measure import VIEWS
 
@@ -32,6 +32,10 @@ LIMITS = (
     "prompts; a shift that is not called may still be there."
 )
 """What a comparison does not say."""
+
+
+ALIKE = 0.7
+"""An r over the emotions above which two sets of shifts are said to be one."""
 
 
 def titles(names: Sequence[str]) -> list[str]:
@@ -95,18 +99,11 @@ def meaning(comparison: Comparison) -> list[str]:
                 f"At {VIEWS[view]}, the shifts on neutral and on challenging prompts agree with r = {r:.2f} "
                 "over "
                 f"the emotions (the paper's model: 0.90): "
-                + ("one change of baseline." if r > 0.7 else "the change depends on what is asked.")
+                + ("one change of baseline." if r > ALIKE else "the change depends on what is asked.")
             )
     moved = comparison.directions
     if moved is not None:
-        middle = sorted(moved.cosine.values())[len(moved.cosine) // 2]
-        said.append(
-            f"The directions themselves: median cosine between both models' own vectors {middle:.2f}, "
-            "different "
-            f"concepts within {moved.chance:.2f}; the shift along either set agrees with r = "
-            + ", ".join(f"{r:.2f} ({view})" for view, r in moved.agreement.items())
-            + "."
-        )
+        said.append(_turned(moved))
     ending = "s" if comparison.against == "base" else ""
     longest = max(abs(ratio - 1) for ratio in comparison.norm_ratio)
     if longest > 0.05:
@@ -116,6 +113,27 @@ def meaning(comparison: Comparison) -> list[str]:
             "rather than with 0."
         )
     return said
+
+
+def _turned(moved: Directions) -> str:
+    """Whether directions or activations moved."""
+    ordered = sorted(moved.cosine.items(), key=lambda one: one[1])
+    middle = ordered[len(ordered) // 2][1]
+    along = ", ".join(f"{r:.2f} ({view})" for view, r in moved.agreement.items())
+    same = all(r > ALIKE for r in moved.agreement.values())
+    verdict = (
+        "the tuned model's own vectors say the same: activations moved, not directions."
+        if same
+        else "the tuned model's own vectors say something else: directions have moved as well. Read both "
+        "models by those too (affekt extract, then --vectors)."
+    )
+    return (
+        f"The directions themselves, from the same {moved.texts} texts in both models: median cosine of a "
+        f"concept's two vectors {middle:.2f} (1 is the same direction; two different concepts' have up to "
+        f"{moved.chance:.2f}), least "
+        + ", ".join(f"{name} {cosine:.2f}" for name, cosine in ordered[:3])
+        + f". The shift along either set agrees with r = {along}: {verdict}"
+    )
 
 
 def tell(shifts: Sequence[Shift], most: int = 5) -> str:
