@@ -12,11 +12,11 @@ from affekt.audit.measure import VIEWS
 from affekt.audit.wording import (
     LIMITS,
     beside,
-    headline,
     made_of,
     meaning,
     opponent,
     ranked,
+    sentences,
     standing,
     titles,
 )
@@ -50,7 +50,7 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
     pieces = [
         f"<h2>{escape(title)}</h2>",
         *([f'<p class="small">{escape(one.tuned)}</p>'] if title != one.tuned else []),
-        f'<p class="lead">{escape(headline(one))}</p>',
+        *(f'<p class="lead">{escape(sentence)}</p>' for sentence in sentences(one)),
         f"<p><b>{escape(standing(one))}</b></p>",
         *(f"<p>{escape(text)}</p>" for text in (*meaning(one), *one.notes)),
     ]
@@ -82,13 +82,14 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
 
 
 def _view(one: Comparison, view: str) -> list[str]:
-    arms = made_of(one, view) or "no floor was measured"
+    arms = made_of(one, view)
+    floor = f"the grey bar is the noise floor ({arms})" if arms else "no noise floor was measured"
+    above = "above the floor beyond chance" if arms else "beyond chance"
     pieces = [
         drawn(
             charts.ranking(one, view),
-            f"Mean shift with its 95 % interval over prompts; the grey bar is the noise floor ({arms}). Red "
-            "and blue: "
-            "above the floor beyond chance, false discovery rate 5 % over the emotions. It does not say why.",
+            f"Mean shift with its 95 % interval over prompts; {floor}. Red and blue: {above}, false "
+            "discovery rate 5 % over the emotions. It does not say why.",
         ),
         drawn(
             charts.scatter(one, view),

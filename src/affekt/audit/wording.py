@@ -17,6 +17,7 @@ __all__ = [
     "meaning",
     "opponent",
     "ranked",
+    "sentences",
     "standing",
     "tell",
     "titles",
@@ -85,7 +86,12 @@ def ranked(
 
 def headline(comparison: Comparison) -> str:
     """For each view what rose, what fell, or that nothing did: emotions, then whole clusters and axes."""
-    return " ".join(_sentence(comparison, view) for view in comparison.views)
+    return " ".join(sentences(comparison))
+
+
+def sentences(comparison: Comparison) -> list[str]:
+    """The headline, view by view."""
+    return [_sentence(comparison, view) for view in comparison.views]
 
 
 def meaning(comparison: Comparison) -> list[str]:
