@@ -101,7 +101,7 @@ def identify(
     try:
         with quiet(), torch.device("meta"):
             config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
-            network = AutoModelForCausalLM.from_config(config)
+            network = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
     except Exception as error:
         raise ModelError(f"{weights.name} cannot be opened: {_first_line(error)}") from error
     return _identity(weights, variant, sha256, precision, network, _depth(network)), tokenizer_of(weights)

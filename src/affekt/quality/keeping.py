@@ -7,7 +7,7 @@ from pathlib import Path
 
 from affekt.atomic import check_writable
 from affekt.concepts import Corpus
-from affekt.engines import Engine, TransformersEngine, extract
+from affekt.engines import AnyEngine, TransformersEngine, extract
 from affekt.models import Model
 from affekt.progress import Progress, progress_bar
 from affekt.quality.dial import calibrate_dial
@@ -52,7 +52,7 @@ def concept_vectors(model: Model, file: str | Path | None = None) -> ConceptVect
 
 def extract_to(
     file: str | Path,
-    engine: Engine,
+    engine: AnyEngine,
     corpora: Sequence[Corpus] | None = None,
     layers: Sequence[int] | None = None,
     recipe: Recipe | None = None,
