@@ -46,6 +46,7 @@ class VLLMEngine:
         batch_size: int = 16,
         in_process: bool = False,
         selfcheck: bool = True,
+        channel: str | None = None,
         **options: Any,
     ) -> None:
         """Opens vLLM and checks that it can be read and steered.
@@ -59,6 +60,8 @@ class VLLMEngine:
             batch_size: most replies written at once.
             in_process: run the model in this process: quicker to open, but a crash takes this process along.
             selfcheck: whether the self-check runs; without it, wrong readings may go unseen.
+            channel: where workers send readings: where they run on other machines, such as
+                `tcp://10.0.0.1:5777`, an address of this one; by default a socket file.
             options: further arguments of vLLM, such as `tensor_parallel_size` or `quantization`.
 
         Raises:
@@ -71,7 +74,7 @@ class VLLMEngine:
             vectors.require(self.model.identity, sibling)
         self.vectors = vectors
         self._desk = Desk(self.model, vectors, self.model.ends, "paged")
-        self._settings = Settings(batch_size, in_process, sibling, options)
+        self._settings = Settings(batch_size, in_process, sibling, channel, options)
         self._selfcheck = selfcheck
         self._opening = threading.Lock()
         self._closed = False

@@ -40,6 +40,8 @@ class Settings:
     """Whether it runs in this process."""
     sibling: bool
     """Whether vectors of another model of the same shape are allowed."""
+    channel: str | None
+    """Where workers send readings; None is a socket file of this machine."""
     options: Mapping[str, Any]
     """Further arguments of vLLM."""
 
@@ -63,7 +65,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
         kind = "cpu_worker.CPUWorker" if cpu else "gpu_worker.GPUWorker"
         if cpu:
             check_kernels(model.identity.name, model.folder)
-        inbox = Inbox(settings.options.get("affekt_channel"))
+        inbox = Inbox(settings.channel)
         with tempfile.TemporaryDirectory(prefix="affekt-") as folder:
             file = _saved(vectors, Path(folder))
             told = {
@@ -83,10 +85,9 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
             }
             if cpu:
                 defaults["kv_cache_memory_bytes"] = CPU_CACHE
-            chosen = {key: value for key, value in settings.options.items() if key != "affekt_channel"}
             try:
                 arguments = EngineArgs(
-                    **{**defaults, **chosen},
+                    **{**defaults, **settings.options},
                     enforce_eager=True,
                     worker_cls=f"affekt.engines.vllm.{kind}",
                     additional_config={CONFIG: told},
