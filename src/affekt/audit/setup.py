@@ -65,7 +65,7 @@ class Setup:
     def look(self, subject: Subject, *, paraphrased: bool = False) -> dict[str, Seen]:
         """A model's residuals at every view; a reply is written and read in the pass that reads the end of
         its prompt."""
-        seen = {}
+        seen: dict[str, Seen] = {}
         end = f"{self.reply_form} end"
         if "reply" in self.views and end in self.views:
             asked = self.asked(self.reply_form, paraphrased)

@@ -100,8 +100,12 @@ def identify(
         sha256 = adapter_sha256(sha256, weights.adapter)
     try:
         with quiet(), torch.device("meta"):
-            config = AutoConfig.from_pretrained(weights.folder, local_files_only=True)
-            network = AutoModelForCausalLM.from_config(config)  # type: ignore[no-untyped-call]
+            config = AutoConfig.from_pretrained(
+                weights.folder, local_files_only=True, trust_remote_code=False
+            )
+            network = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config, trust_remote_code=False
+            )
     except Exception as error:
         raise ModelError(f"{weights.name} cannot be opened: {_first_line(error)}") from error
     return _identity(weights, variant, sha256, precision, network, _depth(network)), tokenizer_of(weights)
