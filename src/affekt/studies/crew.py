@@ -60,17 +60,22 @@ class Crew:
             ProcessPoolExecutor(workers, spawn, _begin, (self.open, threads, told)) as pool,
         ):
             try:
-                for done in as_completed([pool.submit(_do, task) for task in tasks]):
+                begun = [pool.submit(_do, task) for task in tasks]
+                # A pool watches over the process of a submission from the next one on: without one more, the
+                # death of the last would go unseen.
+                pool.submit(int)
+                for done in as_completed(begun):
                     yield done.result()
-            except BrokenProcessPool as error:
-                raise AffektError(
-                    "a process that ran a study died, most often for want of memory; what was finished is "
-                    "kept, and the same command with --workers 1 goes on in one process"
-                ) from error
-            finally:
+            except BaseException as error:
                 pool.shutdown(wait=False, cancel_futures=True)
                 for process in set(multiprocessing.active_children()) - others:
                     process.terminate()
+                if isinstance(error, BrokenProcessPool):
+                    raise AffektError(
+                        "a process that ran a study died, most often for want of memory; what was finished "
+                        "is kept, and the same command with --workers 1 goes on in one process"
+                    ) from error
+                raise
 
 
 @contextmanager
