@@ -115,7 +115,7 @@ class Filling:
 
 def _own(
     row: Row,
-    scalars: dict[int, Float[np.ndarray, "batch tokens scalars"]],
+    scalars: dict[int, Float[np.ndarray, "batch read scalars"]],
     index: int,
     columns: Bool[np.ndarray, " tokens"],
 ) -> Float[np.ndarray, "own scalars"] | None:
