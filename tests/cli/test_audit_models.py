@@ -106,7 +106,8 @@ def test_a_base_without_a_template_is_asked_in_plain_text(
 ) -> None:
     [one] = compared(folder, monkeypatch, "plain")
     assert one["views"] == ["plain end", "reply"] and "Human/Assistant form only" in one["notes"][0]
-    assert shift(one, "plain end") == 0
+    # The two are asked in batches of other company, which rounds otherwise.
+    assert shift(one, "plain end") == pytest.approx(0, abs=1e-5)
 
 
 def test_an_adapter_for_another_base(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
