@@ -129,39 +129,22 @@ def test_names_are_free_again_once_replied_to() -> None:
     assert batch.add(asked(TEXT, 2)) == "3"
 
 
-def test_no_more_rows_and_cells_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_rows_and_cells_than_allowed(forwards: list[tuple[int, int]]) -> None:
     width = len(encode(opened().tokenizer, TEXT)) + 8
     for limits in (dict(batch_size=2), dict(cache_tokens=2 * width)):
         one = engine(**limits)  # type: ignore[arg-type]
-        rows: list[int] = []
-        whole = one.model.network.forward
-
-        def counted(*args: Any, whole: Any = whole, rows: list[int] = rows, **kwargs: Any) -> Any:
-            rows.append(len(kwargs["input_ids"]))
-            return whole(*args, **kwargs)
-
-        monkeypatch.setattr(one.model.network, "forward", counted)
+        forwards.clear()
         replies, _ = answers(one, [asked(TEXT, 3 + i) for i in range(6)])
-        monkeypatch.undo()
-        assert max(rows) == 2
+        assert max(rows for rows, _ in forwards) == 2
         assert [len(reply.tokens) for reply in replies] == [3, 4, 5, 6, 7, 8]
 
 
-def test_prompts_come_in_no_more_than_a_forward_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prompts_come_in_no_more_than_a_forward_at_a_time(forwards: list[tuple[int, int]]) -> None:
     length = len(encode(opened().tokenizer, TEXT))
     one = engine(token_budget=2 * length + 1)
-    shapes: list[tuple[int, ...]] = []
-    whole = one.model.network.forward
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        shapes.append(tuple(kwargs["input_ids"].shape))
-        return whole(*args, **kwargs)
-
-    monkeypatch.setattr(one.model.network, "forward", counted)
     replies, _ = answers(one, [asked(TEXT, 6) for _ in range(5)])
-    monkeypatch.undo()
-    assert [rows for rows, columns in shapes if columns == length] == [2, 2, 1]
-    assert max(rows for rows, columns in shapes if columns == 1) == 5
+    assert [rows for rows, columns in forwards if columns == length] == [2, 2, 1]
+    assert max(rows for rows, columns in forwards if columns == 1) == 5
     assert len({reply.tokens for reply in replies}) == 1
 
 

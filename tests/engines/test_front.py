@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from affekt.engines import Reply, Request, Sampling
-from affekt.engines.transformers import TransformersEngine, filling
-from affekt.engines.transformers.forward import Forward
+from affekt.engines.transformers import filling
 from affekt.errors import PromptError
 from tests.engines.small import STRONG, answers, as_bias, assert_greedy, engine, outputs, prompt_of
 from tests.models import FAMILIES, HYBRIDS
@@ -20,32 +19,18 @@ ASKED = ("Who was angry?", "What is the river, and where does it go in the morni
 CHATS: list[Any] = [[SYSTEM, {"role": "user", "content": text}] for text in ASKED]
 
 
-def columns(one: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Rows and columns of every forward from now on."""
-    run: list[tuple[int, int]] = []
-    forward = Forward.__call__
-
-    def told(self: Forward, ids: Any, *rest: Any, **more: Any) -> Any:
-        run.append(tuple(ids.shape))
-        return forward(self, ids, *rest, **more)
-
-    monkeypatch.setattr(Forward, "__call__", told)
-    return run
-
-
 def requests(**more: Any) -> list[Request]:
     return [Request(chat, Sampling(max_tokens=5), **more) for chat in CHATS]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_replies_are_what_each_prompt_alone_gives(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_replies_are_what_each_prompt_alone_gives(family: str, forwards: list[tuple[int, int]]) -> None:
     one = engine(family)
-    run = columns(one, monkeypatch)
     replies, _ = answers(one, requests(read="all"))
     if family in HYBRIDS:
-        assert run[0][0] == len(CHATS)
+        assert forwards[0][0] == len(CHATS)
     else:
-        (rows, front), (all_rows, rest) = run[:2]
+        (rows, front), (all_rows, rest) = forwards[:2]
         assert rows == 1 and all_rows == len(CHATS) and front > 20
         assert front + rest == max(reply.prompt_tokens for reply in replies)
     for reply, chat in zip(replies, CHATS, strict=True):
@@ -57,12 +42,11 @@ def test_replies_are_what_each_prompt_alone_gives(family: str, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("where", ["reply", "both"])
-def test_only_what_nothing_steers_is_shared(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_nothing_steers_is_shared(where: str, forwards: list[tuple[int, int]]) -> None:
     one = engine()
     spec = {"calm": {"dose": 0.6, "where": where}}
-    run = columns(one, monkeypatch)
     replies, _ = answers(one, [*requests()[:3], Request(CHATS[3], Sampling(max_tokens=5), bias=spec)])
-    assert (run[0][0] == 1) == (where == "reply")
+    assert (forwards[0][0] == 1) == (where == "reply")
     for reply, bias in zip(replies, (None, None, None, spec), strict=True):
         assert_greedy(one, reply, bias)
 
@@ -76,13 +60,14 @@ def test_several_replies_to_prompts_in_parts(chunk: int | None) -> None:
         assert_greedy(one, reply, {"calm": {"dose": 0.6, "where": "reply"}})
 
 
-def test_a_window_shorter_than_the_prompts_shares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_window_shorter_than_the_prompts_shares_nothing(
+    monkeypatch: pytest.MonkeyPatch, forwards: list[tuple[int, int]]
+) -> None:
     one = engine("gemma3_text")
     text = one.model.network.config.get_text_config(decoder=True)
     monkeypatch.setattr(text, "sliding_window", 16)
-    run = columns(one, monkeypatch)
     answers(one, requests())
-    assert run[0][0] == len(CHATS)
+    assert forwards[0][0] == len(CHATS)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -126,9 +111,8 @@ def test_the_last_residual_alone_runs_no_block_beyond_it() -> None:
     assert len(ran) == 4
 
 
-def test_a_front_that_saves_less_than_a_forward_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_front_that_saves_less_than_a_forward_is_not_shared(forwards: list[tuple[int, int]]) -> None:
     one = engine()
-    run = columns(one, monkeypatch)
     answers(one, requests()[:1])
-    assert run[0][0] == 1 and run[1] == (1, 1)
+    assert forwards[0][0] == 1 and forwards[1] == (1, 1)
     assert filling.common_front([(1, 2, 3), (1, 2, 4)], [3, 3]) == 0

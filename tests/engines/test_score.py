@@ -57,21 +57,14 @@ def test_continuations_score_as_in_one_whole_forward(family: str, spec: Any) -> 
         np.testing.assert_allclose(own, expected(one, source, words, spec), atol=1e-4, rtol=1e-4)
 
 
-def test_a_shared_prompt_is_run_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_prompt_is_run_once(forwards: list[tuple[int, int]]) -> None:
     one = engine()
-    widths: list[tuple[int, ...]] = []
-    whole = one.model.network.forward
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        widths.append(tuple(kwargs["input_ids"].shape))
-        return whole(*args, **kwargs)
-
     alone = [one.score([CHAT], [said])[0] for said in SAID]
-    monkeypatch.setattr(one.model.network, "forward", counted)
+    forwards.clear()
     together = one.score([CHAT] * 4, SAID)
-    assert len(widths) == 2
-    assert widths[0][0] == 1
-    assert widths[1][0] == 3  # one of them is a single token, which the prompt foretells
+    assert len(forwards) == 2
+    assert forwards[0][0] == 1
+    assert forwards[1][0] == 3  # one of them is a single token, which the prompt foretells
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 
@@ -86,21 +79,14 @@ def test_each_pair_may_have_its_own_bias() -> None:
     assert np.abs(got[0] - got[2]).max() > 1e-4
 
 
-def test_a_prompt_that_no_bias_reaches_is_run_once_for_all_biases(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_that_no_bias_reaches_is_run_once_for_all_biases(forwards: list[tuple[int, int]]) -> None:
     one = engine()
     names = ("calm", "angry", "proud", "desperate")
     specs: list[Any] = [None, *({name: {"mode": "ablate", "where": "reply"}} for name in names)]
     alone = [one.score([CHAT], [SAID[0]], bias=spec)[0] for spec in specs]
-    shapes: list[tuple[int, ...]] = []
-    whole = one.model.network.forward
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        shapes.append(tuple(kwargs["input_ids"].shape))
-        return whole(*args, **kwargs)
-
-    monkeypatch.setattr(one.model.network, "forward", counted)
+    forwards.clear()
     together = one.score([CHAT] * 5, [SAID[0]] * 5, bias=specs)
-    assert [rows for rows, _ in shapes] == [1, 1]  # five replies of one text begin as one row
+    assert [rows for rows, _ in forwards] == [1, 1]  # five replies of one text begin as one row
     for a, b in zip(alone, together, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
 

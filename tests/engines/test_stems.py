@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
 
 from affekt.engines.transformers import next_token
-from affekt.engines.transformers.forward import Forward
 from affekt.engines.transformers.kv import cuts, front, new_cache, select
 from affekt.engines.transformers.stems import stems
 from tests.engines.small import engine, hooks, opened
@@ -23,20 +20,6 @@ FIRSTS = (
 )
 RESTS = ("sleep", "cook for the whole house", "sit still", "count the boats")
 PAIRS = [f"{TEMPLATE}{one}, or {other}?" for one in FIRSTS for other in RESTS]
-
-
-@pytest.fixture
-def forwards(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """The shape of every forward's tokens."""
-    seen: list[tuple[int, int]] = []
-    run = Forward._run
-
-    def told(self: Forward, ids: torch.Tensor, *more: Any) -> torch.Tensor:
-        seen.append((ids.shape[0], ids.shape[1]))
-        return run(self, ids, *more)
-
-    monkeypatch.setattr(Forward, "_run", told)
-    return seen
 
 
 @pytest.mark.parametrize("family", FAMILIES)
