@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from affekt.steering.program import Program
 
-__all__ = ["FORWARD", "alike", "common_front", "shared", "unsteered"]
+__all__ = ["FORWARD", "alike", "common", "common_front", "shared", "unsteered"]
 
 FORWARD = 64
 """What a forward costs beside its tokens, in tokens: what a group has in common must save more than that."""
@@ -44,19 +44,22 @@ def _worth(group: list[int], common: int) -> Iterator[list[int]]:
         yield from ([index] for index in group)
 
 
-def common_front(prompts: Sequence[Sequence[int]], reach: Sequence[int]) -> int:
-    """How many tokens all prompts begin with alike, their last ones left out; 0 where that saves less than
-    a forward of its own costs.
+def common(prompts: Sequence[Sequence[int]], reach: Sequence[int] | None = None) -> int:
+    """How many tokens all prompts begin with alike, their last ones left out.
 
     Args:
         prompts: their tokens.
-        reach: how many of each one's tokens may be shared.
+        reach: how many of each one's tokens may be shared; all but the last by default.
     """
     first = prompts[0]
-    common = min(
-        min(shared(first, own), len(own) - 1, most) for own, most in zip(prompts, reach, strict=True)
-    )
-    return common if (len(prompts) - 1) * common > FORWARD else 0
+    most = [len(own) - 1 for own in prompts]
+    return min(*(shared(first, own) for own in prompts), *most, *(most if reach is None else reach))
+
+
+def common_front(prompts: Sequence[Sequence[int]], reach: Sequence[int]) -> int:
+    """What `common` gives; 0 where that saves less than a forward of its own costs."""
+    front = common(prompts, reach)
+    return front if (len(prompts) - 1) * front > FORWARD else 0
 
 
 def unsteered(program: Program | None, length: int) -> int:

@@ -13,7 +13,7 @@ from transformers.cache_utils import Cache
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
-from affekt.engines.transformers.front import FORWARD, alike, shared, unsteered
+from affekt.engines.transformers.front import FORWARD, alike, common, unsteered
 from affekt.engines.transformers.pad import batches, left, places, right
 from affekt.engines.transformers.score import MOST_LOGITS, apart, vocabulary
 from affekt.engines.transformers.stems import stems
@@ -40,24 +40,18 @@ def next_token(
         groups = alike([prompts[i].ids for i in some], [reach[i] for i in some])
         together += [[some[k] for k in group] for group in groups if len(group) > 1]
     single = sorted({*range(len(prompts))} - {i for group in together for i in group})
-    common = [_common(prompts, group, reach) for group in together]
+    fronts = [common([prompts[i].ids for i in group], [reach[i] for i in group]) for group in together]
     wanted = [
-        (prompts[group[0]].ids[:size], max(len(prompts[i]) for i in group) - size)
-        for group, size in zip(together, common, strict=True)
+        (prompts[group[0]].ids[:front], max(len(prompts[i]) for i in group) - front)
+        for group, front in zip(together, fronts, strict=True)
     ]
     for which, cache in stems(core, wanted):
-        rows |= _branches(core, prompts, programs, together[which], cache, common[which], ids)
+        rows |= _branches(core, prompts, programs, together[which], cache, fronts[which], ids)
     for batch in batches([len(prompts[i]) for i in single], core.budget):
         members = [single[k] for k in batch]
         rows |= _whole(core, prompts, programs, members, ids)
     width = vocabulary(core) if ids is None else len(ids)
     return np.stack([rows[i] for i in range(len(prompts))]) if rows else np.zeros((0, width), np.float32)
-
-
-def _common(prompts: Sequence[Encoded], group: Sequence[int], reach: Sequence[int]) -> int:
-    """How many tokens a group begins with alike of which nothing is steered; all but the last at most."""
-    first = prompts[group[0]].ids
-    return min(min(shared(first, prompts[i].ids), len(prompts[i]) - 1, reach[i]) for i in group)
 
 
 def _whole(
@@ -85,12 +79,12 @@ def _branches(
     programs: Sequence[Program | None],
     group: Sequence[int],
     cache: Cache,
-    common: int,
+    front: int,
     ids: Sequence[int] | None,
 ) -> dict[int, np.ndarray]:
     """What is each one's own after what the group shares, beside each other. Of one prompt steered in several
     ways the blocks before the first that is steered are run once as well."""
-    rests = [prompts[i].ids[common:] for i in group]
+    rests = [prompts[i].ids[front:] for i in group]
     parts = _parts(core, rests)
     rows: dict[int, np.ndarray] = {}
     with core.turn():
@@ -99,7 +93,7 @@ def _branches(
             lengths = [len(rests[k]) for k in part]
             ids_here = right([rests[k] for k in part], 0)
             where = places(lengths, "right", ids_here.shape[1])
-            where = torch.where(where < 0, -1, where + common)
+            where = torch.where(where < 0, -1, where + front)
             edits = batch_edits([programs[group[k]] for k in part], where)
             once, beyond = 1, -1
             if edits and apart(core, own) and len({rests[k] for k in part}) == 1:

@@ -10,7 +10,7 @@ from transformers.cache_utils import Cache
 
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
-from affekt.engines.transformers.front import alike, shared
+from affekt.engines.transformers.front import alike, common
 from affekt.engines.transformers.pad import places, right
 
 __all__ = ["Front", "stems"]
@@ -45,15 +45,15 @@ def _alone(core: Core, tokens: Sequence[int], more: int) -> Cache:
 
 def _together(core: Core, wanted: Sequence[Front], some: Sequence[int]) -> Iterator[tuple[int, Cache]]:
     rows = [wanted[k][0] for k in some]
-    common = min(min(shared(rows[0], row) for row in rows), min(map(len, rows)) - 1)
-    rests = [row[common:] for row in rows]
+    stem = common(rows)
+    rests = [row[stem:] for row in rows]
     lengths = [len(rest) for rest in rests]
-    cache = _alone(core, rows[0][:common], max(lengths))
+    cache = _alone(core, rows[0][:stem], max(lengths))
     ids = right(rests, 0)
     where = places(lengths, "right", ids.shape[1])
     with core.turn():
         kv.select(cache, torch.zeros(len(some), dtype=torch.long, device=core.model.device))
-        core.forward(ids, torch.where(where < 0, -1, where + common), None, cache, {})
+        core.forward(ids, torch.where(where < 0, -1, where + stem), None, cache, {})
     for row, k in enumerate(some):
         tokens, more = wanted[k]
         with core.turn():
