@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.fitting import reading_ends
 from affekt.engines.vllm.listening import Listener
 from affekt.engines.vllm.order import FIELD
-from affekt.engines.vllm.worker import CONFIG
-from affekt.errors import AffektError, ModelError, PromptError
+from affekt.errors import AffektError, PromptError
 from affekt.server.vllm_asking import Desk, Watched, failure
 
 __all__ = ["Middleware"]
@@ -85,15 +85,9 @@ class Middleware:
         if self._desk is not None and self._listener is not None:
             return self._desk, self._listener
         config = state.engine_client.vllm_config
-        own = (config.additional_config or {}).get(CONFIG, {})
-        instrumented = str(config.parallel_config.worker_cls).startswith("affekt.")
-        if not instrumented or not own.get("vectors") or not own.get("channel"):
-            raise ModelError(
-                "this vLLM runs without Affekt's worker or without vectors, so nothing would be steered; "
-                "start it as docs/vllm.md says"
-            )
-        self._listener = Listener(Inbox(own["channel"]))
-        self._desk = Desk(Path(own["vectors"]))
+        vectors, channel = reading_ends(config, "vLLM", "start it as docs/vllm.md says")
+        self._listener = Listener(Inbox(channel))
+        self._desk = Desk(Path(vectors))
         return self._desk, self._listener
 
 

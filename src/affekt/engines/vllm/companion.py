@@ -16,13 +16,13 @@ from jaxtyping import Float
 from affekt.engines.transformers.probe import Probe
 from affekt.engines.transformers.ready import columns_of
 from affekt.engines.vllm.channel import Inbox
+from affekt.engines.vllm.fitting import fit, reading_ends
 from affekt.engines.vllm.late import late_order, salted
 from affekt.engines.vllm.listening import Heard, Listener
 from affekt.engines.vllm.order import FIELD
 from affekt.engines.vllm.origin import origin
 from affekt.engines.vllm.versions import check_version, installed
-from affekt.engines.vllm.worker import CONFIG
-from affekt.errors import AffektError, ModelError, PromptError
+from affekt.errors import AffektError, PromptError
 from affekt.models.fingerprint import file_sha256
 from affekt.vectors.conceptvectors import ConceptVectors
 from affekt.vectors.readout import POSITIONS
@@ -48,20 +48,13 @@ def arguments(vectors: str | Path, *, channel: str | None = None, sibling: bool 
         ModelError: vLLM is not installed, or is another version.
     """
     check_version(installed())
-    from vllm.platforms import current_platform
-
-    kind = "cpu_worker.CPUWorker" if current_platform.is_cpu() else "gpu_worker.GPUWorker"
     told = {
         "vectors": str(Path(vectors).resolve()),
         "channel": channel or f"ipc://{tempfile.mkdtemp(prefix='affekt-')}/readings",
         "sibling": sibling,
         "origin": origin(),
     }
-    return {
-        "enforce_eager": True,
-        "worker_cls": f"affekt.engines.vllm.{kind}",
-        "additional_config": {CONFIG: told},
-    }
+    return fit(told)
 
 
 @dataclass(frozen=True)
@@ -88,19 +81,13 @@ class Companion:
         Raises:
             ModelError: it runs without Affekt's worker, so that nothing would be steered.
         """
-        config = llm.vllm_config
-        own = (config.additional_config or {}).get(CONFIG, {})
-        instrumented = str(config.parallel_config.worker_cls).startswith("affekt.")
-        if not instrumented or not own.get("vectors") or not own.get("channel"):
-            raise ModelError(
-                "this AsyncLLM runs without Affekt's worker or without vectors, so nothing would be steered; "
-                "open it with AsyncEngineArgs(model=..., **affekt.engines.vllm.arguments(vectors))"
-            )
+        mend = "open it with AsyncEngineArgs(model=..., **affekt.engines.vllm.arguments(vectors))"
+        vectors, channel = reading_ends(llm.vllm_config, "AsyncLLM", mend)
         self._llm = llm
-        self._vectors = ConceptVectors.load(own["vectors"])
-        self._hash = file_sha256(Path(own["vectors"]))
+        self._vectors = ConceptVectors.load(vectors)
+        self._hash = file_sha256(Path(vectors))
         self._probe = Probe(self._vectors.readout(), self._vectors.names, torch.device("cpu"))
-        self._listener = Listener(Inbox(own["channel"]))
+        self._listener = Listener(Inbox(channel))
 
     async def generate(
         self,

@@ -15,11 +15,11 @@ from typing import Any
 
 from affekt.engines.vllm.channel import Inbox
 from affekt.engines.vllm.driver import Driver
+from affekt.engines.vllm.fitting import OWN, fit
 from affekt.engines.vllm.kernels import check_kernels
 from affekt.engines.vllm.origin import origin
 from affekt.engines.vllm.served import Served
 from affekt.engines.vllm.versions import check_version, installed
-from affekt.engines.vllm.worker import CONFIG
 from affekt.errors import AffektError, ModelError
 from affekt.models.fingerprint import file_sha256
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -53,7 +53,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
         ModelError: it is not installed, is another version, or cannot open the model.
     """
     check_version(installed())
-    own = {"enforce_eager", "worker_cls", "additional_config"} & set(settings.options)
+    own = set(OWN) & set(settings.options)
     if own:
         raise ModelError(f"{', '.join(sorted(own))} is Affekt's to set; leave it out")
     with environment(settings.in_process), _apart_from_the_terminal():
@@ -62,7 +62,6 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
         from vllm.v1.engine.llm_engine import LLMEngine
 
         cpu = current_platform.is_cpu()
-        kind = "cpu_worker.CPUWorker" if cpu else "gpu_worker.GPUWorker"
         if cpu:
             check_kernels(model.identity.name, model.folder)
         inbox = Inbox(settings.channel)
@@ -87,10 +86,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
                 defaults["kv_cache_memory_bytes"] = CPU_CACHE
             try:
                 arguments = EngineArgs(
-                    **{**defaults, **settings.options},
-                    enforce_eager=True,
-                    worker_cls=f"affekt.engines.vllm.{kind}",
-                    additional_config={CONFIG: told},
+                    **{**defaults, **settings.options, **fit(told)},
                 )
                 engine = LLMEngine.from_engine_args(arguments)
             except AffektError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from affekt.engines.vllm.fitting import asked_of
 from affekt.engines.vllm.origin import end_with
 from affekt.engines.vllm.versions import check_version, installed
 from affekt.errors import ModelError
@@ -13,12 +14,7 @@ if TYPE_CHECKING:
     from affekt.engines.vllm.instrument import Instrument
     from affekt.vectors.conceptvectors import ConceptVectors
 
-__all__ = ["CONFIG", "Instrumented"]
-
-CONFIG = "affekt"
-"""The key in vLLM's `additional_config`: `{"affekt": {"vectors": FILE, "channel": ADDRESS}}`. Two more may be
-there: `"sibling": true` allows vectors of another model of the same shape, and `"origin"` is a process that
-workers end with."""
+__all__ = ["Instrumented"]
 
 
 class Instrumented:
@@ -30,7 +26,7 @@ class Instrumented:
         """Takes what vLLM's own worker takes."""
         super().__init__(*args, **kwargs)
         worker: Any = self
-        opened_by = (worker.vllm_config.additional_config or {}).get(CONFIG, {}).get("origin")
+        opened_by = asked_of(worker.vllm_config).get("origin")
         if opened_by:
             end_with(opened_by)
 
@@ -124,7 +120,7 @@ def _instrument(worker: Any) -> Instrument:
 
     config, runner = worker.vllm_config, worker.model_runner
     text = config.model_config.hf_text_config
-    own = (config.additional_config or {}).get(CONFIG, {})
+    own = asked_of(config)
     # Every worker of a tensor-parallel group holds the whole residual; one of them tells.
     tells = get_tensor_model_parallel_rank() == 0 and own.get("channel")
     instrument = Instrument(
