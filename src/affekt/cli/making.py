@@ -82,16 +82,11 @@ def merge_into(file: Path, shares: Sequence[Path]) -> None:
 
 
 def set_dial(model: Model, vectors: ConceptVectors, file: Path, measured: int) -> ConceptVectors:
-    """Calibrate the dial on a sample of concepts and keep the doses with the vectors."""
-    from affekt.engines import TransformersEngine
-    from affekt.quality import calibrate_dial
-    from affekt.vectors import save_vectors
+    """Calibrate the dial on a sample of concepts, keep the doses with the vectors and say what they are."""
+    from affekt.quality import dial_to
 
     with progress_bar("steps") as progress:
-        dialled = calibrate_dial(
-            TransformersEngine(model, vectors), vectors, measured=measured, progress=progress
-        )
-    save_vectors(dialled, file)
+        dialled = dial_to(file, model, vectors, measured, progress)
     typer.echo(
         f"dial 1 is a dose of {float(dialled.doses.min()):.2f} to {float(dialled.doses.max()):.2f} mean "
         f"residual norms, measured on {measured} concepts"

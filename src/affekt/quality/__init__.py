@@ -3,7 +3,7 @@
 from affekt.quality.card import KEYS, QUICK, check
 from affekt.quality.dial import calibrate_dial
 from affekt.quality.figure import Figure
-from affekt.quality.keeping import concept_vectors, extract_to
+from affekt.quality.keeping import concept_vectors, dial_to, extract_to
 from affekt.quality.markdown import markdown
 from affekt.quality.section import Section
 from affekt.quality.terminal import render
@@ -16,6 +16,7 @@ __all__ = [
     "calibrate_dial",
     "check",
     "concept_vectors",
+    "dial_to",
     "extract_to",
     "markdown",
     "render",

@@ -14,7 +14,7 @@ from affekt.quality.dial import calibrate_dial
 from affekt.vectors import Checkpoint, ConceptVectors, Recipe, load_vectors, save_vectors
 from affekt.vectors.shelf import shelf
 
-__all__ = ["concept_vectors", "extract_to"]
+__all__ = ["concept_vectors", "dial_to", "extract_to"]
 
 MEASURED = 8
 """Concepts on which a dial is calibrated unless another number is asked for."""
@@ -44,9 +44,7 @@ def concept_vectors(model: Model, file: str | Path | None = None) -> ConceptVect
             vectors = extract_to(kept, TransformersEngine(model), progress=progress)
     if bool(vectors.doses.isnan().all()):
         with progress_bar("steps") as progress:
-            engine = TransformersEngine(model, vectors)
-            vectors = calibrate_dial(engine, vectors, measured=MEASURED, progress=progress)
-        save_vectors(vectors, kept)
+            vectors = dial_to(kept, model, vectors, progress=progress)
     return vectors
 
 
@@ -79,3 +77,22 @@ def extract_to(
     save_vectors(vectors, file)
     Checkpoint(parts).clear()
     return vectors
+
+
+def dial_to(
+    file: str | Path,
+    model: Model,
+    vectors: ConceptVectors,
+    measured: int = MEASURED,
+    progress: Progress | None = None,
+) -> ConceptVectors:
+    """Calibrate the dial and keep it with the vectors in a file; the arguments are those of `calibrate_dial`.
+
+    Raises:
+        CalibrationError: as `calibrate_dial`.
+        StorageError: the file cannot be written.
+    """
+    engine = TransformersEngine(model, vectors)
+    dialled = calibrate_dial(engine, vectors, measured=measured, progress=progress)
+    save_vectors(dialled, file)
+    return dialled
