@@ -9,7 +9,7 @@ import torch
 
 from affekt.errors import ModelError
 from affekt.models import machine
-from affekt.models.machine import choose_device, choose_dtype, choose_threads
+from affekt.models.machine import choose_device, choose_dtype, choose_threads, choose_workers
 
 CPU = torch.device("cpu")
 
@@ -58,3 +58,23 @@ def test_no_more_threads_than_the_container_may_use(
 def test_fewer_threads_asked_for_stay_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert choose_threads() == 1
+
+
+@pytest.mark.parametrize(("size", "workers"), [(1 << 20, 8), (256 << 20, 4), (8 << 30, 1)])
+def test_one_process_a_processor_while_memory_lasts(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int, workers: int
+) -> None:
+    monkeypatch.setattr(machine, "choose_threads", lambda: 8)
+    monkeypatch.setattr(machine, "MEMORY_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text(f"{4 << 30}\n")
+    assert choose_workers(size, CPU) == workers
+    assert choose_workers(size, torch.device("meta")) == 1
+
+
+def test_a_group_without_a_limit_leaves_the_machines_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "choose_threads", lambda: 8)
+    monkeypatch.setattr(machine, "MEMORY_LIMIT", tmp_path / "memory.max")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert choose_workers(1 << 20, CPU) == 8

@@ -63,15 +63,13 @@ def load(
         torch.set_num_threads(threads)
     spread = device == "auto" and torch.cuda.device_count() > 1
     network = _network(weights, precision, "auto" if spread else chosen)
-    sha256 = weights_sha256(weights.folder, cache_folder(cache))
     if weights.adapter is not None:
         network = adapted(network, weights.adapter)
-        sha256 = adapter_sha256(sha256, weights.adapter)
     round_weights(network, variant)
     tokenizer = tokenizer_of(weights)
     with quiet():
         layers = find(network)
-    identity = _identity(weights, variant, sha256, precision, network, len(layers))
+    identity = _identity(weights, variant, precision, network, len(layers), cache)
     model = Model(identity, network, tokenizer, layers, _context(network, tokenizer))
     if check:
         self_check(model)
@@ -95,9 +93,6 @@ def identify(
     plain, variant = split_variant(name)
     weights = resolve(plain, cache)
     precision = choose_dtype(variant if variant in DTYPES else dtype, choose_device(device))
-    sha256 = weights_sha256(weights.folder, cache_folder(cache))
-    if weights.adapter is not None:
-        sha256 = adapter_sha256(sha256, weights.adapter)
     try:
         with quiet(), torch.device("meta"):
             config = AutoConfig.from_pretrained(
@@ -108,17 +103,20 @@ def identify(
             )
     except Exception as error:
         raise ModelError(f"{weights.name} cannot be opened: {_first_line(error)}") from error
-    return _identity(weights, variant, sha256, precision, network, _depth(network)), tokenizer_of(weights)
+    return _identity(weights, variant, precision, network, _depth(network), cache), tokenizer_of(weights)
 
 
 def _identity(
     weights: Weights,
     variant: str | None,
-    sha256: str,
     precision: torch.dtype,
     network: PreTrainedModel,
     depth: int,
+    cache: str | Path | None,
 ) -> Identity:
+    sha256 = weights_sha256(weights.folder, cache_folder(cache))
+    if weights.adapter is not None:
+        sha256 = adapter_sha256(sha256, weights.adapter)
     width = cast(torch.Tensor, network.get_input_embeddings().weight).shape[-1]
     return Identity(
         name=f"{weights.name}@{variant}" if variant else weights.name,

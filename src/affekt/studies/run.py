@@ -89,17 +89,16 @@ def run(
         StorageError: a damaged folder, or one that cannot be written.
     """
     tasks: dict[str, Task] = {}
-    shared = crew is not None
     for name in chosen(only):
         key = _key(lab, name, texts)
         kept = None if fresh else load_result(folder / name, key)
         task = partial(_make, name=name, folder=folder / name, key=key, texts=texts)
         if kept is not None:
             yield kept, True
-        elif shared:
-            tasks[name] = task
-        else:
+        elif crew is None:
             yield task(lab), False
+        else:
+            tasks[name] = task
     if crew is not None and tasks:
         longest_first = sorted(
             tasks, key=lambda name: LONGEST.index(name) if name in LONGEST else len(LONGEST)
