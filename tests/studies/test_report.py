@@ -16,7 +16,7 @@ from affekt.cli.report import report as report_command
 from affekt.cli.study import NAMES, study
 from affekt.errors import AffektError, StorageError
 from affekt.quality.figure import Figure
-from affekt.studies import STUDIES, report, run
+from affekt.studies import STUDIES, Lab, report, run
 from affekt.studies.report import Background, Subject, load_background
 from affekt.studies.report.background import NO_TEMPLATE, TURNS
 from affekt.studies.report.checklist import ROWS, sorted_checks
@@ -168,7 +168,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = lab()
     monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, here.vectors, here.engine()))
     monkeypatch.setattr(sys, "argv", ["/somewhere/affekt", "study", "tiny", "--only", "lens,layers"])
-    asked = ("tiny", "--only", "lens,layers", "--out", tmp_path / "study", "--no-png")
+    asked = ("tiny", "--only", "lens,layers", "--out", tmp_path / "study", "--no-png", "--workers", 1)
     out = command(study, *asked)
     assert "lens: " in out and "findings that could be judged" in out
     out = command(study, *asked)
@@ -187,6 +187,21 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again = tmp_path / "again.html"
     command(report_command, tmp_path / "study" / "tiny-llama", "--out", again, "--no-png")
     assert "Run at the scale" in again.read_text(encoding="utf-8")
+
+
+def opened(*_: object) -> Lab:
+    """What a process of a crew opens."""
+    return lab()
+
+
+def test_the_command_shares_studies_among_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = lab()
+    monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, here.vectors, here.engine()))
+    monkeypatch.setattr(study_module, "_lab", opened)
+    out = command(study, "tiny", "--only", "lens,intensity", "--out", tmp_path, "--no-png", "--workers", 2)
+    assert "lens: " in out and "intensity: " in out
+    background = load_background(tmp_path / "tiny-llama")
+    assert background is not None and [run.ran for run in background.runs] == [("lens", "intensity")]
 
 
 def test_the_help_names_every_study() -> None:

@@ -83,7 +83,7 @@ def study(
     folder, started = out / name, time.monotonic()
     file = vectors or shelf(name)
     digest = file_sha256(file) if file.exists() else "not kept"
-    results, ran = [], []
+    results, ran = [], set()
     try:
         with progress_bar("in all") as progress:
             lab = Lab(opened, held, scale, progress, more)
@@ -91,7 +91,7 @@ def study(
             crew = Crew(partial(_lab, model, dtype, held, scale, more), side_by_side)
             for result, kept in run(lab, folder, wanted, texts, fresh, crew if side_by_side > 1 else None):
                 results.append(result)
-                ran += [] if kept else [result.study]
+                ran |= set() if kept else {result.study}
                 typer.echo(f"\n{result.study}{' (kept)' if kept else ''}: {result.headline}")
                 for check in result.checks:
                     typer.echo(f"  {check.verdict:<15} {check.what}: {check.here}")
@@ -101,7 +101,7 @@ def study(
     finally:
         if results:
             seconds = round(time.monotonic() - started, 1)
-            told = Run(_command(), scale, seconds, tuple(ran))
+            told = Run(_command(), scale, seconds, tuple(name for name in STUDIES if name in ran))
             save_background(folder, held, digest, str(opened.device), told, lab.has_template)
     results.sort(key=lambda result: list(STUDIES).index(result.study))
     why = draw(folder, results) if png else None
