@@ -122,10 +122,13 @@ def test_without_the_corpus_what_needs_it_is_not_measured(corpus: Corpus) -> Non
         assert "are not at hand; give them with --corpus" in made.card["sections"][key][0]["verdict"]
 
 
-def test_the_state_of_a_pass_is_cleared_when_done(corpus: Corpus, tmp_path: Path) -> None:
-    folder = tmp_path / "v.check"
-    list(check(engine_for, random_vectors(corpus), corpora=[corpus], only=["reliability"], resume=folder))
-    assert not folder.exists()
+def test_a_pass_that_is_done_is_not_run_again(corpus: Corpus, tmp_path: Path) -> None:
+    vectors, folder = random_vectors(corpus), tmp_path / "v.cells"
+    [one] = check(engine_for, vectors, corpora=[corpus], only=["reliability"], resume=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(engine_for(vectors)), "collect", lambda *_: pytest.fail("a text is run again"))
+        [other] = check(engine_for, vectors, corpora=[corpus], only=["reliability"], resume=folder)
+    assert other.card["sections"] == one.card["sections"]
 
 
 def test_an_unknown_section() -> None:

@@ -42,7 +42,7 @@ def test_sections_are_printed_kept_and_written(file: Path, tmp_path: Path) -> No
     card = ConceptVectors.load(file).card
     assert tuple(card["sections"]) == ("affect", "lens") and card["left"] == []
     assert page.read_text().startswith("# Quality card: tiny-llama")
-    assert not file.with_suffix(".check").exists()
+    assert not file.with_suffix(".cells").exists(), "no pass, no sums"
 
 
 def test_what_is_wrong_is_said(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,9 @@ from affekt.engines.transformers import TransformersEngine
 from affekt.errors import StorageError, VectorsError
 from affekt.models import Model
 from affekt.quality import concept_vectors, extract_to
-from affekt.vectors import ConceptVectors, Recipe, load_vectors, references
+from affekt.quality.cells import gather, trainings
+from affekt.quality.keeping import cells_folder
+from affekt.vectors import Checkpoint, ConceptVectors, Recipe, load_vectors, references
 from affekt.vectors.shelf import shelf
 from tests.engines.small import opened, vectors_for
 from tests.models import tiny
@@ -76,11 +78,15 @@ def test_another_models_vectors_are_refused_and_stay(done: list[str], tmp_path: 
     assert done == [] and file.read_bytes() == before
 
 
-def test_a_stopped_extraction_goes_on_and_its_state_goes_with_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def small_references(monkeypatch: pytest.MonkeyPatch) -> None:
+    """References that are extracted in no time."""
     for name, small in {"stories": LETTERS, "two_emotions": DIALOGUES, "neutral": NEUTRAL}.items():
         monkeypatch.setattr(references, name, lambda small=small: small)
+
+
+@pytest.mark.usefixtures("small_references")
+def test_a_stopped_extraction_goes_on_and_its_state_goes_with_the_file(tmp_path: Path) -> None:
     engine, file = TransformersEngine(opened()), tmp_path / "v.safetensors"
     whole = extract_to(tmp_path / "whole.safetensors", engine, [corpus()], (0, 1), RECIPE)
 
@@ -99,8 +105,42 @@ def test_a_stopped_extraction_goes_on_and_its_state_goes_with_the_file(
         file, engine, [corpus()], (0, 1), RECIPE, lambda stage, done, _: stages.append((stage, done))
     )
     assert stages[0][1] > 0, "what was done is done again"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["v.safetensors", "whole.safetensors"]
+    assert not file.with_suffix(".parts").exists()
     assert torch.allclose(found.raw, whole.raw, atol=1e-6)
+
+
+@pytest.mark.usefixtures("small_references")
+def test_the_quality_card_needs_no_second_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, file = TransformersEngine(opened()), tmp_path / "v.safetensors"
+    vectors = extract_to(file, engine, [corpus()], (0, 1, 2), RECIPE)
+    [training] = trainings(vectors, [corpus()])
+    fresh = gather(engine, vectors, training)
+    monkeypatch.setattr(engine, "collect", lambda *_: pytest.fail("a text is run again"))
+    kept = gather(engine, vectors, training, checkpoint=Checkpoint(cells_folder(file)))
+    torch.testing.assert_close(kept.means, fresh.means, rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.usefixtures("small_references")
+def test_sums_of_other_texts_layers_or_tokens_are_not_taken(tmp_path: Path) -> None:
+    engine, file = TransformersEngine(opened()), tmp_path / "v.safetensors"
+    vectors = extract_to(file, engine, [corpus()], (0, 1, 2), RECIPE)
+    [training] = trainings(vectors, [corpus()])
+    texts = training.corpus.texts
+    other = replace(training, corpus=replace(training.corpus, texts=texts[1:]))
+    later = replace(training, recipe={**training.recipe, "first_token": 21})
+    at = replace(vectors, read_layer=next(i for i in vectors.layers if i != vectors.read_layer))
+    for changed, one in ((vectors, other), (vectors, later), (at, training)):
+        whole = gather(engine, changed, one)
+        kept = gather(engine, changed, one, checkpoint=Checkpoint(cells_folder(file)))
+        torch.testing.assert_close(kept.means, whole.means, rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.usefixtures("small_references")
+def test_vectors_are_whole_where_the_sums_have_no_room(tmp_path: Path) -> None:
+    file = tmp_path / "v.safetensors"
+    cells_folder(file).write_text("in the way")
+    vectors = extract_to(file, TransformersEngine(opened()), [corpus()], (0, 1), RECIPE)
+    assert torch.equal(load_vectors(file).raw, vectors.raw) and not file.with_suffix(".parts").exists()
 
 
 def test_a_file_that_cannot_be_written_is_found_before_any_work(

@@ -47,6 +47,7 @@ def check(
     from affekt.quality import check as run
     from affekt.quality import markdown, render
     from affekt.quality.card import wanted
+    from affekt.quality.keeping import cells_folder
 
     sections = [part.strip() for part in only.split(",")] if only else []
     keys = wanted(sections, quick)
@@ -63,7 +64,7 @@ def check(
             only=sections,
             quick=quick,
             progress=progress,
-            resume=file.with_suffix(".check"),
+            resume=cells_folder(file),
         )
         for so_far in measured:
             so_far.save(file)

@@ -134,7 +134,8 @@ def check(
         only: keys of sections, of `KEYS`; all by default.
         quick: only the `QUICK` ones.
         progress: called during the longer sections.
-        resume: folder for the state of a pass over the corpus; cleared once it is done.
+        resume: folder for the sums of a pass over the corpus; what is found there, of a pass that was
+            stopped or of the extraction itself, is not run again.
 
     Raises:
         VectorsError: for an unknown section.
@@ -159,8 +160,6 @@ def check(
             "left": todo[done:],
         }
         bench.vectors = replace(bench.vectors, card=card)
-        if done == len(todo) and checkpoint is not None:
-            checkpoint.clear()
         yield bench.vectors
 
 

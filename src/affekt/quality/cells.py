@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,9 +20,11 @@ from affekt.vectors.cells import Layout, layout
 from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import content
 from affekt.vectors.conceptvectors import ConceptVectors
-from affekt.vectors.gather import gather_corpus
+from affekt.vectors.extraction import checkpoint_of
+from affekt.vectors.gather import gather_corpus, state_of
+from affekt.vectors.moments import CellMeans
 
-__all__ = ["Cells", "Training", "gather", "trainings"]
+__all__ = ["Cells", "Training", "gather", "keep", "trainings"]
 
 FIRST_TOKEN = 50
 """Of vectors whose recipe does not say."""
@@ -41,6 +44,11 @@ class Training:
         """Of the discriminant that reads; None for plain vectors."""
         value = self.recipe.get("read_shrinkage")
         return None if value is None else float(value)
+
+    @property
+    def first_token(self) -> int:
+        """First token of a text that was averaged."""
+        return int(self.recipe.get("first_token", FIRST_TOKEN))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,14 +103,51 @@ def gather(
         vectors: their read layer is where the texts are pooled.
         training: the corpus.
         progress: called as the work goes on.
-        checkpoint: where the state is kept, so that a stopped pass goes on from where it was.
+        checkpoint: where the sums are kept: a stopped pass goes on from where it was, and one that is done,
+            or whose sums `keep` has put there, is not run again.
     """
     corpus, cells_of = training.corpus, layout(training.corpus)
-    model, layer = vectors.provenance.model, vectors.read_layer
-    first = int(training.recipe.get("first_token", FIRST_TOKEN))
     if checkpoint is not None:
-        checkpoint = checkpoint.about(["check", model.weights_sha256, model.dtype, layer, first])
+        checkpoint = _at_read_layer(checkpoint, vectors, training)
     sums, _ = gather_corpus(
-        engine.collect, corpus, cells_of, [layer], model.d_model, content(first), progress, checkpoint
+        engine.collect,
+        corpus,
+        cells_of,
+        [vectors.read_layer],
+        vectors.provenance.model.d_model,
+        content(training.first_token),
+        progress,
+        checkpoint,
     )
     return Cells(training, cells_of, torch.as_tensor(sums.means(0)))
+
+
+def keep(vectors: ConceptVectors, training: Training, run: str | Path, into: Checkpoint) -> None:
+    """Take the sums of a corpus over from the extraction of the vectors, so that `gather` need not run it.
+
+    Args:
+        vectors: what was extracted.
+        training: one of their corpora.
+        run: the folder of the extraction's state; without sums of the whole corpus there, nothing is kept.
+        into: the checkpoint that `gather` is given.
+
+    Raises:
+        StorageError: they cannot be written.
+    """
+    corpus, cells_of, model = training.corpus, layout(training.corpus), vectors.provenance.model
+    state = checkpoint_of(run, model, vectors.layers, training.first_token)
+    size = len(corpus.concepts), len(cells_of.forms), len(vectors.layers), model.d_model
+    like = {**CellMeans.empty(*size).state(), "short": torch.zeros(1, dtype=torch.long)}
+    sums, done = state_of(state, corpus, cells_of).load(corpus.name, like)
+    if len(done) < len(corpus):
+        return
+    at = vectors.layers.index(vectors.read_layer)
+    sums["sums"] = sums["sums"][:, :, at : at + 1].contiguous()
+    own = state_of(_at_read_layer(into, vectors, training), corpus, cells_of)
+    own.save(corpus.name, sums, done, now=True)
+
+
+def _at_read_layer(checkpoint: Checkpoint, vectors: ConceptVectors, training: Training) -> Checkpoint:
+    model = vectors.provenance.model
+    about = ["check", model.weights_sha256, model.dtype, vectors.read_layer, training.first_token]
+    return checkpoint.about(about)

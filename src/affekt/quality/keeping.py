@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from affekt.atomic import check_writable
 from affekt.concepts import Corpus
 from affekt.engines import AnyEngine, TransformersEngine, extract
+from affekt.errors import StorageError
 from affekt.models import Model
 from affekt.progress import Progress, progress_bar
+from affekt.quality.cells import keep, trainings
 from affekt.quality.dial import calibrate_dial
 from affekt.vectors import Checkpoint, ConceptVectors, Recipe, load_vectors, save_vectors
 from affekt.vectors.shelf import shelf
 
-__all__ = ["concept_vectors", "dial_to", "extract_to"]
+__all__ = ["cells_folder", "concept_vectors", "dial_to", "extract_to"]
 
 MEASURED = 8
 """Concepts on which a dial is calibrated unless another number is asked for."""
@@ -58,8 +61,8 @@ def extract_to(
 ) -> ConceptVectors:
     """Extract and keep in a file.
 
-    A run that was stopped goes on from the state beside the file, which goes when the file is written. The
-    other arguments are those of `extract`.
+    A run that was stopped goes on from the state beside the file, which goes when the file is written; what
+    the quality card needs of it stays in `cells_folder`. The other arguments are those of `extract`.
 
     Raises:
         CorpusError: as `extract`.
@@ -75,8 +78,19 @@ def extract_to(
         engine.model, corpora, layers=layers, recipe=recipe, progress=progress, resume=parts, engine=engine
     )
     save_vectors(vectors, file)
+    cells = Checkpoint(cells_folder(file))
+    cells.clear()
+    # They only save the quality card a pass, which it makes itself where there was no room for them.
+    with suppress(StorageError):
+        for training in trainings(vectors, corpora or ()):
+            keep(vectors, training, parts, cells)
     Checkpoint(parts).clear()
     return vectors
+
+
+def cells_folder(file: Path) -> Path:
+    """Where the pooled texts of a vectors file are kept beside it, for the quality card."""
+    return file.with_suffix(".cells")
 
 
 def dial_to(

@@ -27,7 +27,7 @@ from affekt.vectors.recipe import Recipe, candidate_layers
 from affekt.vectors.references import gather_neutral, gather_references
 from affekt.version import __version__
 
-__all__ = ["Recipe", "candidate_layers", "extract", "extract_share"]
+__all__ = ["Recipe", "candidate_layers", "checkpoint_of", "extract", "extract_share"]
 
 
 def extract(
@@ -58,7 +58,7 @@ def extract(
     """
     recipe = recipe or Recipe()
     corpora, layouts, kept = _prepared(model, corpora, layers, recipe)
-    checkpoint = _checkpoint(resume, model, kept, recipe) if resume is not None else None
+    checkpoint = checkpoint_of(resume, model, kept, recipe.first_token) if resume is not None else None
     neutral = gather_neutral(collect, kept, model.d_model, progress, checkpoint)
     norms = neutral.mean_norm()
     bases = [top_components(neutral.covariance(at), recipe.neutral_share) for at in range(len(kept))]
@@ -115,7 +115,7 @@ def extract_share(
         raise VectorsError(f"share {share[0] + 1} of {share[1]}: give 1 to {max(share[1], 1)}")
     recipe = recipe or Recipe()
     corpora, layouts, kept = _prepared(model, corpora, layers, recipe)
-    checkpoint = _checkpoint(folder, model, kept, recipe)
+    checkpoint = checkpoint_of(folder, model, kept, recipe.first_token)
     gather_neutral(collect, kept, model.d_model, progress, checkpoint, share)
     pick = content(recipe.first_token)
     for corpus, cells_of in zip(corpora, layouts, strict=True):
@@ -133,8 +133,9 @@ def _prepared(
     return chosen, layouts, kept
 
 
-def _checkpoint(folder: str | Path, model: Identity, kept: tuple[int, ...], recipe: Recipe) -> Checkpoint:
-    about = [__version__, asdict(replace(model, name="")), kept, recipe.first_token]
+def checkpoint_of(folder: str | Path, model: Identity, layers: Sequence[int], first_token: int) -> Checkpoint:
+    """Where an extraction keeps its sums while it runs."""
+    about = [__version__, asdict(replace(model, name="")), list(layers), first_token]
     return Checkpoint(Path(folder)).about(about)
 
 

@@ -18,7 +18,7 @@ from affekt.vectors.checkpoint import Checkpoint
 from affekt.vectors.collect import Collect, Pick
 from affekt.vectors.moments import CellMeans
 
-__all__ = ["ALL", "Share", "gather_corpus", "gather_tokens"]
+__all__ = ["ALL", "Share", "gather_corpus", "gather_tokens", "state_of"]
 
 Take: TypeAlias = Callable[[int, Float[Tensor, "layers rows d_model"]], None]
 """Receives a source's index and the residuals of its picked tokens."""
@@ -59,12 +59,17 @@ def gather_corpus(
             short.add_(1)
 
     if checkpoint is not None:
-        checkpoint = checkpoint.about([sorted((*key, cell) for key, cell in layout.of.items())])
-        checkpoint = checkpoint.about(text.record() for text in corpus)
+        checkpoint = state_of(checkpoint, corpus, layout)
     bodies = [text.body for text in corpus]
     state = {**cells.state(), "short": short}
     _run(collect, bodies, layers, pick, True, take, corpus.name, state, progress, checkpoint, share)
     return cells, int(short)
+
+
+def state_of(checkpoint: Checkpoint, corpus: Corpus, layout: Layout) -> Checkpoint:
+    """Where `gather_corpus` keeps its sums of a corpus; the stage is the corpus's name."""
+    cells = checkpoint.about([sorted((*key, cell) for key, cell in layout.of.items())])
+    return cells.about(text.record() for text in corpus)
 
 
 def gather_tokens(
