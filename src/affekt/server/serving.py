@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import FrameType
-
 import uvicorn
 
 from affekt.server.app import create_app
@@ -31,7 +29,9 @@ class Serving(uvicorn.Server):
             )
         )
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """On a signal."""
+    def handle_exit(self, *_: object) -> None:
+        """On a signal. It is not raised once more after the last reply, as in uvicorn: SIGTERM would end the
+        process before its engine, which may have processes of its own, is closed."""
         self._service.refuse()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit
+        self.should_exit = True
