@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -70,17 +72,28 @@ def test_the_held_out_cells_have_no_part_in_the_vectors() -> None:
     column = cells.layout.forms.index("note")
     broken[:, column] = broken[torch.randperm(len(NAMES), generator=torch.Generator().manual_seed(0)), column]
     before = {fold.name: fold.vectors for fold in left_out(cells)}
-    after = {fold.name: fold.vectors for fold in left_out(Cells(cells.training, cells.layout, broken))}
+    after = {fold.name: fold.vectors for fold in left_out(replace(cells, means=broken))}
     # Shuffling the form that is left out changes the order of its own scores and nothing of its weights.
     assert np.allclose(np.sort(before["note"], axis=0), np.sort(after["note"], axis=0), atol=1e-4)
     assert not np.allclose(before["letter"], after["letter"], atol=1e-3)
+
+
+def test_without_a_discriminant_what_is_neutral_is_removed_as_in_the_vectors() -> None:
+    cells = planted(corpus_of(NAMES, FORMS), strength=1.0)
+    assert cells.training.shrinkage is None
+    basis = torch.linalg.qr(draw(D, 3, seed=5))[0]
+    cells = replace(cells, neutral=basis)
+    # Of each concept its own amount of something neutral, in all of its texts.
+    moved = replace(cells, means=cells.means + 9 * (draw(len(NAMES), 3, seed=6) @ basis.T)[:, None])
+    for one, other in zip(left_out(cells), left_out(moved), strict=True):
+        assert np.allclose(one.vectors, other.vectors, atol=1e-2)
 
 
 def test_empty_cells_are_left_out_of_both_arms() -> None:
     cells = planted(corpus_of(NAMES, FORMS), strength=1.0)
     means = cells.means.clone()
     means[3, cells.layout.forms.index("note")] = torch.nan
-    [fold] = [f for f in left_out(Cells(cells.training, cells.layout, means)) if f.name == "note"]
+    [fold] = [f for f in left_out(replace(cells, means=means)) if f.name == "note"]
     assert len(fold.truth) == 19 and "c03" not in fold.concepts
     assert np.isfinite(fold.words).all() and np.isfinite(fold.words_centred).all()
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from affekt.concepts import Concept
-from affekt.quality.cells import Cells, Training
+from affekt.quality.cells import Cells, Training, neutral_components
 from affekt.quality.figure import Figure
-from affekt.quality.reliability import _removed, reliability, split_half
+from affekt.quality.reliability import reliability, split_half
 from affekt.vectors.cells import layout
 from affekt.vectors.directions import balanced, remove
 from tests.quality.planted import corpus_of, draw, vectors_of
@@ -20,6 +20,10 @@ NAMES = tuple(f"c{i:02}" for i in range(C))
 def means(signal: float) -> torch.Tensor:
     topics = 20 * draw(K, WIDTH, seed=2)
     return signal * draw(C, 1, WIDTH, seed=0) + draw(C, K, WIDTH, seed=1) + topics
+
+
+NOTHING = torch.zeros(WIDTH, 0)
+"""No components to remove."""
 
 
 def test_reliability_is_what_theory_says() -> None:
@@ -46,7 +50,8 @@ def section_of(signal: float) -> object:
     corpus = corpus_of(NAMES, {"story": K})
     table = means(signal)
     vectors = vectors_of([Concept(name) for name in NAMES], balanced(table)[0], corpus)
-    return reliability(Cells(Training(corpus, {"shrinkage": 0.5}), layout(corpus), table), vectors, splits=20)
+    cells = Cells(Training(corpus, {"shrinkage": 0.5}), layout(corpus), table, NOTHING)
+    return reliability(cells, vectors, splits=20)
 
 
 def test_the_section_says_which_it_is() -> None:
@@ -62,7 +67,7 @@ def test_the_section_says_which_it_is() -> None:
 
 def test_too_few_topics_are_not_split() -> None:
     corpus = corpus_of(NAMES, {"story": 3})
-    cells = Cells(Training(corpus, {}), layout(corpus), means(1.0)[:, :3])
+    cells = Cells(Training(corpus, {}), layout(corpus), means(1.0)[:, :3], NOTHING)
     assert reliability(
         cells, vectors_of([Concept(name) for name in NAMES], draw(C, WIDTH))
     ).verdict.startswith("Not measured")
@@ -76,9 +81,11 @@ def test_the_components_that_projection_removes_are_found_again() -> None:
     vectors = vectors_of(
         [Concept(n) for n in NAMES], raw, corpus, projected=remove(raw, basis).expand(3, -1, -1).clone()
     )
-    found = _removed(vectors, NAMES)
+    found = neutral_components(vectors, NAMES)
     assert found.shape == (WIDTH, 7) and torch.allclose(found @ found.T, basis @ basis.T, atol=1e-3)
-    assert _removed(vectors_of([Concept(n) for n in NAMES], raw, corpus, raw=stack), NAMES).shape == (
+    assert neutral_components(
+        vectors_of([Concept(n) for n in NAMES], raw, corpus, raw=stack), NAMES
+    ).shape == (
         WIDTH,
         0,
     )

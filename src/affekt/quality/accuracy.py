@@ -16,7 +16,7 @@ from affekt.quality.cells import Cells
 from affekt.quality.figure import Figure
 from affekt.quality.hits import TOPS, Hits, compare, hits_of
 from affekt.quality.section import Cell, Section, unmeasured
-from affekt.vectors.directions import balanced, comparable, noise, unit
+from affekt.vectors.directions import balanced, comparable, noise, remove, unit
 
 __all__ = ["COLUMNS", "TITLE", "Fold", "forms", "left_out", "says"]
 
@@ -117,7 +117,11 @@ def _fold(
     names = [word for word, is_known in zip(cells.names, known.tolist(), strict=True) if is_known]
     vectors, scatter = balanced(cells.means[known][:, list(kept)])
     shrinkage = cells.training.shrinkage
-    weights = unit(vectors if shrinkage is None else noise(scatter).power(vectors, -1.0, shrinkage))
+    weights = unit(
+        remove(vectors, cells.neutral)
+        if shrinkage is None
+        else noise(scatter).power(vectors, -1.0, shrinkage)
+    )
     test = cells.means[known][:, list(held)]
     test = test.where(there[..., None], torch.nan)
     centred = test - test.nanmean(0, keepdim=True)

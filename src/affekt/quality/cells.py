@@ -24,7 +24,7 @@ from affekt.vectors.extraction import checkpoint_of
 from affekt.vectors.gather import gather_corpus, state_of
 from affekt.vectors.moments import CellMeans
 
-__all__ = ["Cells", "Training", "gather", "keep", "trainings"]
+__all__ = ["Cells", "Training", "gather", "keep", "neutral_components", "trainings"]
 
 FIRST_TOKEN = 50
 """Of vectors whose recipe does not say."""
@@ -61,6 +61,8 @@ class Cells:
     """The cell of each topic."""
     means: Float[Tensor, "concepts cells d_model"]
     """Mean of each cell; NaN where it is empty."""
+    neutral: Float[Tensor, "d_model components"]
+    """The components that the paper's vectors are without."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,7 +121,8 @@ def gather(
         progress,
         checkpoint,
     )
-    return Cells(training, cells_of, torch.as_tensor(sums.means(0)))
+    neutral = neutral_components(vectors, [concept.name for concept in corpus.concepts])
+    return Cells(training, cells_of, torch.as_tensor(sums.means(0)), neutral)
 
 
 def keep(vectors: ConceptVectors, training: Training, run: str | Path, into: Checkpoint) -> None:
@@ -145,6 +148,16 @@ def keep(vectors: ConceptVectors, training: Training, run: str | Path, into: Che
     sums["sums"] = sums["sums"][:, :, at : at + 1].contiguous()
     own = state_of(_at_read_layer(into, vectors, training), corpus, cells_of)
     own.save(corpus.name, sums, done, now=True)
+
+
+def neutral_components(vectors: ConceptVectors, names: Sequence[str]) -> Float[Tensor, "d_model components"]:
+    """The neutral components that `projected` lacks: what spans its difference to `raw`."""
+    at, rows = vectors.place(vectors.read_layer), [vectors.index(name) for name in names]
+    gone = (vectors.raw[at, rows] - vectors.projected[at, rows]).double()
+    _, size, basis = torch.linalg.svd(gone, full_matrices=False)
+    kept = size > 1e-4 * float(vectors.raw[at, rows].norm())
+    spanned: Tensor = basis[kept].T.float()
+    return spanned
 
 
 def _at_read_layer(checkpoint: Checkpoint, vectors: ConceptVectors, training: Training) -> Checkpoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -43,10 +43,9 @@ def reliability(cells: Cells, vectors: ConceptVectors, splits: int = SPLITS, see
     means = cells.means[filled]
     names = [name for name, there in zip(cells.names, filled.tolist(), strict=True) if there]
     shrinkage = float(cells.training.recipe.get("shrinkage", WHITENING))
-    removed = _removed(vectors, names)
     ways: Mapping[str, tuple[Way, int]] = {
         "raw": (_plain, splits),
-        "projected": (lambda half, _: remove(half, removed), splits),
+        "projected": (lambda half, _: remove(half, cells.neutral), splits),
         # Each half by its own noise: the noise of all cells would make two halves alike that share nothing.
         "whitened": (lambda half, scatter: noise(scatter).power(half, -0.5, shrinkage), max(1, splits // 10)),
     }
@@ -125,16 +124,6 @@ def _half(means: Float[Tensor, "concepts cells d_model"], way: Way) -> Float[Ten
 
 def _plain(half: Float[Tensor, "concepts d_model"], _scatter: Tensor) -> Float[Tensor, "concepts d_model"]:
     return half
-
-
-def _removed(vectors: ConceptVectors, names: Sequence[str]) -> Float[Tensor, "d_model components"]:
-    """The neutral components that `projected` lacks: what spans its difference to `raw`."""
-    at, rows = vectors.place(vectors.read_layer), [vectors.index(name) for name in names]
-    gone = (vectors.raw[at, rows] - vectors.projected[at, rows]).double()
-    _, size, basis = torch.linalg.svd(gone, full_matrices=False)
-    kept = size > 1e-4 * float(vectors.raw[at, rows].norm())
-    spanned: Tensor = basis[kept].T.float()
-    return spanned
 
 
 def _number(value: float) -> float | None:
