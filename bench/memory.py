@@ -2,9 +2,9 @@
 
     python bench/memory.py [--model smollm2-135m-instruct] [--texts 290] [--layer 3]
 
-Each size runs in a process of its own, from the import to the moments of its concepts; the growth from the
-small corpus to the large one is what the corpus itself costs. One early layer is enough: what is kept does
-not depend on how deep the forwards go. Prints JSON."""
+Each size is a file that a process of its own opens, from the import to the moments of its concepts; so the
+growth from the small corpus to the large one has in it what the texts themselves take. One early layer is
+enough: what is kept does not depend on how deep the forwards go. Prints JSON."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import json
 import resource
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import affekt
 from affekt.concepts import Corpus
@@ -22,12 +24,20 @@ from affekt.vectors.collect import from_token
 from affekt.vectors.gather import gather_corpus
 
 
-def peak(name: str, texts: int, layer: int) -> dict[str, float]:
+def write(texts: int, folder: Path) -> Path:
+    """A corpus of so many of the shipped stories."""
+    whole = tuple(stories())
+    # Every so-many-th text, so that both sizes have long and short ones of every form.
+    some = whole[:: max(1, len(whole) // texts)][:texts]
+    file = folder / f"{texts}.jsonl"
+    file.write_text("".join(json.dumps(text.record()) + "\n" for text in some))
+    return file
+
+
+def peak(name: str, file: Path, layer: int) -> dict[str, float]:
     """Peak resident memory of this process, in MiB, before the first forward and at the end."""
     model = affekt.load(name)
-    whole = stories()
-    # Every so-many-th text, so that both sizes have long and short ones of every form.
-    corpus = Corpus(tuple(whole)[:: max(1, len(whole) // texts)][:texts], f"{texts} texts")
+    corpus = Corpus.load(file)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     engine = affekt.TransformersEngine(model)
     gather_corpus(engine.collect, corpus, layout(corpus), [layer], model.identity.d_model, from_token(50))
@@ -45,17 +55,19 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--texts", type=int, default=290)
     parser.add_argument("--layer", type=int, default=3)
-    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--alone", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:
-        print(json.dumps(peak(options.model, options.texts, options.layer)))
+        print(json.dumps(peak(options.model, options.alone, options.layer)))
         return
     found = []
-    for texts in (options.texts, 10 * options.texts):
-        command = [sys.executable, __file__, "--alone", "--model", options.model]
-        command += ["--texts", str(texts), "--layer", str(options.layer)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        found.append(json.loads(done.stdout.splitlines()[-1]))
+    with tempfile.TemporaryDirectory() as folder:
+        for texts in (options.texts, 10 * options.texts):
+            file = write(texts, Path(folder))
+            command = [sys.executable, __file__, "--alone", str(file), "--model", options.model]
+            command += ["--layer", str(options.layer)]
+            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            found.append(json.loads(done.stdout.splitlines()[-1]))
     growth = found[1]["peak_mib"] / found[0]["peak_mib"]
     print(json.dumps({"model": options.model, "runs": found, "growth": round(growth, 4)}, indent=2))
 
