@@ -110,6 +110,20 @@ def test_a_stopped_extraction_goes_on_and_its_state_goes_with_the_file(tmp_path:
 
 
 @pytest.mark.usefixtures("small_references")
+def test_vectors_of_other_weights_of_the_same_name_stay(tmp_path: Path) -> None:
+    file, made = tmp_path / "final.safetensors", vectors_for(opened())
+    other = replace(made.provenance.model, weights_sha256="f" * 64)
+    replace(made, provenance=replace(made.provenance, model=other)).save(file)
+    before = file.read_bytes()
+    with pytest.raises(VectorsError, match=r"the vectors of other weights .* give another file"):
+        extract_to(file, TransformersEngine(opened()), [corpus()], (0, 1), RECIPE)
+    assert file.read_bytes() == before
+    file.write_bytes(before[:100])
+    extract_to(file, TransformersEngine(opened()), [corpus()], (0, 1), RECIPE)
+    load_vectors(file)
+
+
+@pytest.mark.usefixtures("small_references")
 def test_the_quality_card_needs_no_second_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, file = TransformersEngine(opened()), tmp_path / "v.safetensors"
     vectors = extract_to(file, engine, [corpus()], (0, 1, 2), RECIPE)

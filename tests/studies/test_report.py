@@ -18,7 +18,7 @@ from affekt.errors import AffektError, StorageError
 from affekt.quality.figure import Figure
 from affekt.studies import STUDIES, Lab, report, run
 from affekt.studies.report import Background, Subject, load_background
-from affekt.studies.report.background import NO_TEMPLATE, TURNS
+from affekt.studies.report.background import NO_TEMPLATE, TURNS, Run, save_background
 from affekt.studies.report.checklist import ROWS, sorted_checks
 from affekt.studies.report.pictures import draw
 from affekt.studies.result import Check, Result, by_sign, by_size
@@ -187,6 +187,20 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     again = tmp_path / "again.html"
     command(report_command, tmp_path / "study" / "tiny-llama", "--out", again, "--no-png")
     assert "Run at the scale" in again.read_text(encoding="utf-8")
+
+
+def test_another_model_of_the_same_name_does_not_write_into_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = lab()
+    save_background(
+        tmp_path / "study" / "tiny-llama", here.vectors, "", "cpu", Run("x", "quick", 1.0, ("lens",)), True
+    )
+    identity = replace(here.model.identity, weights_sha256="f" * 64)
+    other = replace(here.vectors, provenance=replace(here.vectors.provenance, model=identity))
+    monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, other, here.engine()))
+    with pytest.raises(StorageError, match=r"another model of this name .* another folder with --out"):
+        study("tiny", only="lens", out=tmp_path / "study")
 
 
 def opened(*_: object) -> Lab:

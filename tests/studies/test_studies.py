@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from affekt.studies import STUDIES, run
 from affekt.studies.corpus import passages
 from affekt.studies.keeping import load_result
 from affekt.studies.report.checklist import ROWS
-from affekt.studies.run import chosen
+from affekt.studies.run import _key, chosen
 from tests.studies.small import lab, twice
 
 LIGHT = [name for name in STUDIES if name not in ("preferences", "drift", "causal", "positions")]
@@ -49,6 +50,22 @@ def test_what_was_run_is_kept_until_its_inputs_change(tmp_path: Path) -> None:
     assert not kept
     [(_, kept)] = run(replace(lab(), scale="full"), tmp_path, ["geometry"], fresh=True)
     assert not kept
+
+
+def test_all_that_a_study_reads_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = lab()
+    card = {"sections": {"reliability": [{"data": {"raw": {"calm": 0.5}}}]}}
+    moved = replace(one.vectors, std=one.vectors.std + 1e-3)
+    checked = replace(one, vectors=replace(one.vectors, card=card))
+    assert _key(one, "lens", []) == _key(lab(), "lens", []) == _key(checked, "lens", [])
+    assert _key(replace(one, vectors=moved), "lens", []) != _key(one, "lens", [])
+    assert _key(checked, "geometry", []) != _key(one, "geometry", []), "its ceilings are on the card"
+    before = {name: _key(one, name, []) for name in ("positions", "geometry")}
+    monkeypatch.setattr(sys.modules["affekt.studies.run"], "find_spec", lambda _: None)
+    assert _key(one, "positions", []) != before["positions"], "installed later, it is run again"
+    assert _key(one, "geometry", []) == before["geometry"]
+    monkeypatch.setattr(one.model.tokenizer, "chat_template", "{{ messages }}")
+    assert _key(one, "geometry", []) != before["geometry"]
 
 
 def test_results_that_are_damaged(tmp_path: Path) -> None:

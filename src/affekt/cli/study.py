@@ -68,7 +68,7 @@ def study(
     from affekt.studies import STUDIES, Crew, Lab, run
     from affekt.studies.corpus import passages
     from affekt.studies.report import headline, save_background
-    from affekt.studies.report.background import Run
+    from affekt.studies.report.background import Run, check_same_model
     from affekt.studies.report.pictures import draw
     from affekt.studies.run import chosen
     from affekt.vectors.shelf import shelf
@@ -81,6 +81,7 @@ def study(
     name = opened.identity.name
     scale: Scale = "full" if full else "quick"
     folder, started = out / name, time.monotonic()
+    check_same_model(folder, held)
     file = vectors or shelf(name)
     digest = file_sha256(file) if file.exists() else "not kept"
     results, ran = [], set()

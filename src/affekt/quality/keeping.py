@@ -9,7 +9,7 @@ from pathlib import Path
 from affekt.atomic import check_writable
 from affekt.concepts import Corpus
 from affekt.engines import AnyEngine, TransformersEngine, extract
-from affekt.errors import StorageError
+from affekt.errors import StorageError, VectorsError
 from affekt.models import Model
 from affekt.progress import Progress, progress_bar
 from affekt.quality.cells import keep, trainings
@@ -66,11 +66,12 @@ def extract_to(
 
     Raises:
         CorpusError: as `extract`.
-        VectorsError: as `extract`.
+        VectorsError: as `extract`, or the file holds the vectors of other weights.
         StorageError: the file cannot be written; nothing has been run.
     """
     file = Path(file)
     check_writable(file)
+    _not_anothers(file, engine)
     parts = file.with_suffix(".parts")
     if parts.exists():
         check_writable(parts / "state")
@@ -86,6 +87,19 @@ def extract_to(
             keep(vectors, training, parts, cells)
     Checkpoint(parts).clear()
     return vectors
+
+
+def _not_anothers(file: Path, engine: AnyEngine) -> None:
+    """Files are named after models, and two checkpoints may be called alike."""
+    kept = None
+    if file.exists():
+        with suppress(VectorsError):  # what is damaged may go
+            kept = load_vectors(file).provenance.model
+    if kept is not None and kept.weights_sha256 != engine.model.identity.weights_sha256:
+        raise VectorsError(
+            f"{file} holds the vectors of other weights (of {kept.name}, {kept.weights_sha256[:12]}); give "
+            "another file (--out), or remove that one"
+        )
 
 
 def cells_folder(file: Path) -> Path:

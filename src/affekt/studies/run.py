@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from affekt.errors import AffektError, closest
@@ -48,6 +49,9 @@ LONGEST = ("drift", "deflection", "preferences", "speakers", "causal", "position
 
 DIALOGUES = ("speakers", "deflection")
 """Studies that read dialogues of the user's own beside the shipped ones."""
+
+WITH_LEXICON = ("positions", "causal")
+"""Studies that judge replies by a lexicon too, where it is installed."""
 
 
 def chosen(only: Sequence[str]) -> list[str]:
@@ -116,16 +120,19 @@ def _make(lab: Lab, name: str, folder: Path, key: str, texts: Sequence[str]) -> 
 
 def _key(lab: Lab, name: str, texts: Sequence[str]) -> str:
     """Of everything a study's result depends on."""
-    provenance = lab.vectors.provenance
-    return key_of(
-        {
-            "study": name,
-            "scale": lab.scale,
-            "weights": lab.model.identity.weights_sha256,
-            "dtype": lab.model.identity.dtype,
-            "vectors": {"corpus": dict(provenance.corpus), "recipe": str(provenance.recipe)},
-            "texts": list(texts) if name == "corpus" else [],
-            "dialogues": lab.more.digest if name in DIALOGUES else "",
-            "version": __version__,
-        }
-    )
+    facts: dict[str, object] = {
+        "study": name,
+        "scale": lab.scale,
+        "weights": lab.model.identity.weights_sha256,
+        "dtype": lab.model.identity.dtype,
+        "template": lab.model.tokenizer.chat_template,
+        "vectors": lab.vectors.digest,
+        "texts": list(texts) if name == "corpus" else [],
+        "dialogues": lab.more.digest if name in DIALOGUES else "",
+        "version": __version__,
+    }
+    if name == "geometry":
+        facts["card"] = lab.vectors.card.get("sections", {}).get("reliability")
+    if name in WITH_LEXICON:
+        facts["lexicon"] = find_spec("vaderSentiment") is not None
+    return key_of(facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -138,6 +139,16 @@ class ConceptVectors:
         if layer not in self.layers:
             raise VectorsError(f"these vectors hold the layers {list(self.layers)}, not {layer}")
         return self.layers.index(layer)
+
+    @property
+    def digest(self) -> str:
+        """A hash of all that reads and steers: directions, statistics, doses and layers, not of the card."""
+        sums = hashlib.sha256(repr((self.layers, self.read_layer, self.steer_layers, self.names)).encode())
+        sums.update(self.steer_variant.encode())
+        for each in (self.raw, self.projected, self.whitened, self.weight, self.mean, self.std):
+            sums.update(each.contiguous().numpy().tobytes())
+        sums.update(self.norms.numpy().tobytes() + self.doses.numpy().tobytes())
+        return sums.hexdigest()
 
     def directions(
         self, layer: int | None = None, variant: Variant | None = None

@@ -16,7 +16,15 @@ from affekt.quality.markdown import facts
 from affekt.vectors import ConceptVectors
 from affekt.version import __version__
 
-__all__ = ["NO_TEMPLATE", "TURNS", "Background", "Run", "load_background", "save_background"]
+__all__ = [
+    "NO_TEMPLATE",
+    "TURNS",
+    "Background",
+    "Run",
+    "check_same_model",
+    "load_background",
+    "save_background",
+]
 
 TURNS = "chats are written by"
 """The fact that says how."""
@@ -87,6 +95,21 @@ def save_background(
         {**(before.scales if before else {}), **dict.fromkeys(run.ran, run.scale)},
     )
     write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(now)}, indent=1) + "\n")
+
+
+def check_same_model(folder: Path, vectors: ConceptVectors) -> None:
+    """Folders are named after models, and two checkpoints may be called alike.
+
+    Raises:
+        StorageError: the folder holds results of other weights, or its background is damaged.
+    """
+    before, now = load_background(folder), dict(facts(vectors))
+    known = dict(before.facts).get("weights") if before is not None else None
+    if known not in (None, now["weights"]):
+        raise StorageError(
+            f"{folder} holds the studies of another model of this name (weights {known}, here "
+            f"{now['weights']}); give another folder with --out, or remove that one"
+        )
 
 
 def load_background(folder: Path) -> Background | None:
