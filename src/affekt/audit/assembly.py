@@ -41,7 +41,7 @@ def assembled(
     shape = (len(views), len(groups), len(columns))
     names = ("base_z", "tuned_z", "shift", "low", "high", "floor", "p", "q")
     values = {name: np.full(shape, np.nan) for name in names}
-    n = np.zeros(shape[:2], dtype=np.int64)
+    n, empty = np.zeros(shape[:2], dtype=np.int64), np.zeros(shape[:2], dtype=np.int64)
     differences = {view: setup.difference(before[view], after[view], view) for view in views}
     for v, view in enumerate(views):
         z = {"base_z": setup.z(before[view], view), "tuned_z": setup.z(after[view], view)}
@@ -51,6 +51,7 @@ def assembled(
             floor = _floor(arms, view, _rows(setup, group), kinds)
             found = moved(differences[view][rows], floor)
             n[v, g] = found.n
+            empty[v, g] = np.isnan(z["tuned_z"][_rows(setup, group)]).any(axis=1).sum()
             values["floor"][v, g] = floor
             for name, per_prompt in z.items():
                 values[name][v, g] = per_prompt[rows].mean(axis=0) if len(rows) else np.nan
@@ -72,7 +73,9 @@ def assembled(
         reply_form=setup.reply_form,
         groups=groups,
         quantities=columns,
+        asked=np.array([len(_rows(setup, group)) for group in groups]),
         n=n,
+        empty=empty,
         base_z=values["base_z"],
         tuned_z=values["tuned_z"],
         shift=values["shift"],
@@ -124,12 +127,20 @@ def _by_layer(
     return np.array(
         [
             [
-                np.nanmean(setup.difference(before[view], after[view], view, layer), axis=0)
+                _mean(setup.difference(before[view], after[view], view, layer))
                 for layer in setup.vectors.layers
             ]
             for view in before
         ]
     )
+
+
+def _mean(rows: Float[np.ndarray, "prompts quantities"]) -> Float[np.ndarray, " quantities"]:
+    there = rows[np.isfinite(rows).all(axis=1)]
+    mean: Float[np.ndarray, " quantities"] = (
+        there.mean(axis=0) if len(there) else np.full(rows.shape[1], np.nan)
+    )
+    return mean
 
 
 def _norm_ratio(setup: Setup, reference: Reference, after: Mapping[str, Seen], view: str) -> float:

@@ -16,7 +16,7 @@ from affekt.audit.quantities import Quantity
 from affekt.audit.statistics import RATE, correlation
 from affekt.errors import AffektError, UnknownConcept, closest
 
-__all__ = ["ALL", "Carrier", "Comparison", "Directions", "Pair", "Shift", "TokenCarrier"]
+__all__ = ["ALL", "Carrier", "Comparison", "Directions", "Pair", "Shift", "TokenCarrier", "finite"]
 
 FORMAT = "affekt.comparison/1"
 
@@ -143,8 +143,12 @@ class Comparison:
     groups: tuple[str, ...]
     """The prompts' groups, the last of them `ALL`."""
     quantities: tuple[Quantity, ...]
+    asked: Int[np.ndarray, " groups"]
+    """Prompts that were asked."""
     n: Int[np.ndarray, "views groups"]
-    """Prompts."""
+    """Prompts of which both have a reading."""
+    empty: Int[np.ndarray, "views groups"]
+    """Prompts of which the tuned model has none: it answered nothing."""
     base_z: Float[np.ndarray, "views groups quantities"]
     tuned_z: Float[np.ndarray, "views groups quantities"]
     shift: Float[np.ndarray, "views groups quantities"]
@@ -176,6 +180,20 @@ class Comparison:
     def against(self) -> str:
         """`base` or `controls`."""
         return "base" if self.reference == (self.base,) else "controls"
+
+    def measured(self, view: str, group: str = ALL) -> bool:
+        """Whether there were two prompts at least to measure a shift by."""
+        return bool(self.n[self.views.index(view), self.groups.index(group)] >= 2)
+
+    def missing(self, view: str, group: str = ALL) -> str:
+        """How many readings there are not, such as `8 of 8 replies of NAME were empty`."""
+        g = self.groups.index(group)
+        here, asked = (self.views.index(view), g), int(self.asked[g])
+        empty, lost = int(self.empty[here]), asked - int(self.n[here])
+        said = [f"{empty} of {asked} replies of {self.tuned} were empty"] if empty else []
+        if lost > empty:
+            said.append(f"{lost - empty} of {asked} of {' or '.join(self.reference)} alone")
+        return ", ".join(said) or f"only {asked} prompt{'s' * (asked != 1)} asked"
 
     def at(self, view: str, group: str, name: str) -> Shift:
         """One shift; raises UnknownConcept, or AffektError for a view or group that is not there."""
@@ -240,7 +258,7 @@ class Comparison:
             "notes": self.notes,
             "shifts": rows,
         }
-        plain: dict[str, Any] = _finite(record)
+        plain: dict[str, Any] = finite(record)
         return plain
 
     def to_json(self) -> str:
@@ -259,11 +277,12 @@ class Comparison:
         return Shift(self.views[v], self.groups[g], quantity.name, quantity.kind, int(self.n[v, g]), **values)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value of JSON's types with None for every number that JSON has not: NaN and the infinities."""
     if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from affekt.audit.comparison import ALL, Comparison, Shift
+from affekt.audit.comparison import ALL, Comparison, Shift, finite
 from affekt.audit.measure import VIEWS
 from affekt.audit.reference import Against
 from affekt.errors import PolicyError, closest
@@ -129,8 +130,8 @@ class Verdict:
         return "fail" if "fail" in words else "warn" if "warn" in words else "pass"
 
     def to_dict(self) -> Mapping[str, Any]:
-        """In JSON's types."""
-        return {
+        """In JSON's types; NaN and infinity become None."""
+        record: Mapping[str, Any] = {
             "policy": self.policy.name,
             "base": self.comparison.base,
             "tuned": self.comparison.tuned,
@@ -141,14 +142,14 @@ class Verdict:
                 {
                     "name": finding.rule.title,
                     "verdict": finding.verdict,
-                    "worst": {**vars(finding.worst), "units": _json(finding.worst.units)},
-                    "trespasses": [
-                        {**vars(shift), "units": _json(shift.units)} for shift in finding.trespasses
-                    ],
+                    "worst": {**vars(finding.worst), "units": finding.worst.units},
+                    "trespasses": [{**vars(shift), "units": shift.units} for shift in finding.trespasses],
                 }
                 for finding in self.findings
             ],
         }
+        plain: Mapping[str, Any] = finite(record)
+        return plain
 
 
 def fits(
@@ -184,8 +185,9 @@ def judge(policy: GatePolicy, comparison: Comparison) -> Verdict:
     """Holds every rule against the comparison: a trespass is a shift that is called and beyond the limit.
 
     Raises:
-        PolicyError: the policy is about another reference, or a rule names a concept, group or view that the
-            comparison does not have.
+        PolicyError: the policy is about another reference, a rule names a concept, group or view that the
+            comparison does not have, or it watches a place where too little was measured to say that it is
+            kept: fewer than two prompts, or fewer than half of those asked.
     """
     if policy.against not in (None, comparison.against):
         raise PolicyError(
@@ -199,6 +201,8 @@ def judge(policy: GatePolicy, comparison: Comparison) -> Verdict:
 
 def _find(rule: GateRule, comparison: Comparison) -> Finding:
     shifts = list(_shifts(rule, comparison))
+    for shift in shifts:
+        _judgeable(rule, shift, comparison)
     worst = max(shifts, key=lambda shift: _excess(rule, shift))
     beyond = sorted(
         (shift for shift in shifts if shift.called and _excess(rule, shift) > 0),
@@ -214,6 +218,27 @@ def _shifts(rule: GateRule, comparison: Comparison) -> Iterator[Shift]:
                 yield comparison.at(view, group, name)
 
 
+def _judgeable(rule: GateRule, shift: Shift, comparison: Comparison) -> None:
+    asked = int(comparison.asked[comparison.groups.index(shift.group)])
+    known = all(map(isfinite, (shift.shift, shift.low, shift.high, shift.floor, shift.q)))
+    if shift.n >= 2 and 2 * shift.n >= asked and known:
+        return
+    place = f"{shift.view} on {shift.group} prompts"
+    if shift.n >= 2 and 2 * shift.n >= asked:
+        why, remedy = f"the shift of {shift.name} is no number", "look for NaN in the model's weights"
+    elif shift.n == asked:
+        why, remedy = comparison.missing(shift.view, shift.group), "ask two at least, better 40"
+    else:
+        why = f"{comparison.missing(shift.view, shift.group)}, which leaves {shift.n}"
+        remedy = (
+            "look at its replies (affekt generate), mend its chat template or its end-of-text token, or let "
+            "the rule watch other views"
+        )
+    raise PolicyError(
+        f"rule {rule.title!r} cannot be judged at {place} for {comparison.tuned}: {why}; {remedy}"
+    )
+
+
 def _excess(rule: GateRule, shift: Shift) -> float:
     """Noise floors beyond the nearer limit; negative within it."""
     over = []
@@ -221,8 +246,4 @@ def _excess(rule: GateRule, shift: Shift) -> float:
         over.append(shift.units - rule.up)
     if rule.down is not None:
         over.append(-shift.units - rule.down)
-    return max(over) if shift.units == shift.units else float("-inf")
-
-
-def _json(value: float) -> float | None:
-    return value if abs(value) < float("inf") else None
+    return max(over)

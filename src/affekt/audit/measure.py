@@ -149,7 +149,8 @@ def _write(subject: Subject, asked: Asked, writing: Writing, progress: Progress 
             texts[place] = piece.text
             assert piece.residuals is not None
             ends[place] = piece.residuals[:, 0]
-            if piece.tokens:
+            # Of a reply without a word there is only its end-of-text token, and that is not its words.
+            if piece.text.strip():
                 means[place] = piece.residuals[:, 1:].mean(dim=1)
             if progress is not None:
                 progress(stage, len(texts), count)

@@ -54,7 +54,7 @@ def _part(title: str, one: Comparison, examples: Sequence[Example]) -> str:
         f"<p><b>{escape(standing(one))}</b></p>",
         *(f"<p>{escape(text)}</p>" for text in (*meaning(one), *one.notes)),
     ]
-    for view in one.views:
+    for view in filter(one.measured, one.views):
         pieces += [f"<h3>{escape(VIEWS[view][0].upper() + VIEWS[view][1:])}</h3>", *_view(one, view)]
     if len(pair) == 2:
         caption = (

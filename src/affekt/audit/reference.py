@@ -103,7 +103,11 @@ def shared(controls: Reference, base: Mapping[str, Seen], setup: Setup) -> tuple
     told = []
     for view, before in base.items():
         change = setup.difference(before, controls.mean[view], view)[:, emotions]
-        mean = change[np.isfinite(change).all(axis=1)].mean(axis=0)
+        change = change[np.isfinite(change).all(axis=1)]
+        if not len(change):
+            told.append(f"{view} not known, for want of replies")
+            continue
+        mean = change.mean(axis=0)
         most = np.argsort(-np.abs(mean), kind="stable")[:FARTHEST]
         far = ", ".join(f"{columns[emotions[i]].name} {mean[i]:+.2f}" for i in most)
         told.append(f"{view} {np.sqrt((mean**2).mean()):.2f} ({far})")

@@ -44,22 +44,24 @@ def moved(
 ) -> Moved:
     """The mean shift, its interval, and p that it is no larger than the floor.
 
-    The test is one-sided, of |mean| against the floor, by Student's t over prompts: a shift under the floor
-    has p of at least a half, however many prompts show it.
+    By Student's t over prompts: p is the chance that a true shift of just the floor would be seen as large as
+    this, to either side. A shift under the floor has p of at least a half, however many prompts show it; at a
+    floor of 0 it is the two-sided test. Of fewer than two prompts nothing is known: NaN, p as well.
     """
     there = difference[np.isfinite(difference).all(axis=1)]
     n, width = len(there), difference.shape[1]
     if n < 2:
         nothing = np.full(width, np.nan)
-        return Moved(nothing, nothing, nothing, np.ones(width), n)
+        return Moved(nothing, nothing, nothing, nothing, n)
     mean = there.mean(axis=0)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES) / n
     low, high = np.quantile(drawn @ there, (0.025, 0.975), axis=0)
     error = there.std(axis=0, ddof=1) / n**0.5
-    excess = np.abs(mean) - floor
-    certain = np.where(excess > 0, np.inf, -np.inf)
-    scores = np.divide(excess, error, out=certain, where=error > 0)
-    return Moved(mean, low, high, t.sf(scores, n - 1), n)
+    p = np.zeros(width)
+    for beyond in (np.abs(mean) - floor, np.abs(mean) + floor):
+        certain = np.where(beyond > 0, np.inf, -np.inf)
+        p += t.sf(np.divide(beyond, error, out=certain, where=error > 0), n - 1)
+    return Moved(mean, low, high, np.minimum(p, 1.0), n)
 
 
 def floor_of(
@@ -84,13 +86,16 @@ def floor_of(
 
 
 def discoveries(p: Float[np.ndarray, " tests"]) -> Float[np.ndarray, " tests"]:
-    """p adjusted for the false discovery rate (Benjamini & Hochberg 1995)."""
-    adjusted: Float[np.ndarray, " tests"] = false_discovery_control(p) if len(p) else p
+    """p adjusted for the false discovery rate (Benjamini & Hochberg 1995); NaN where there was no test."""
+    adjusted: Float[np.ndarray, " tests"] = p.copy()
+    tested = np.isfinite(p)
+    if tested.any():
+        adjusted[tested] = false_discovery_control(p[tested])
     return adjusted
 
 
 def correlation(a: Float[np.ndarray, " items"], b: Float[np.ndarray, " items"]) -> float:
-    """Pearson's r; NaN where one of them does not vary."""
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+    """Pearson's r; NaN where one of them does not vary or is not known."""
+    if len(a) < 3 or not np.isfinite([a, b]).all() or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])

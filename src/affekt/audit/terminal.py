@@ -29,7 +29,7 @@ def render(comparison: Comparison, console: Console) -> None:
     console.print(f"\n[bold]{comparison.base} → {comparison.tuned}[/bold]", highlight=False)
     console.print(standing(comparison), highlight=False)
     console.print(headline(comparison), highlight=False)
-    for view in comparison.views:
+    for view in filter(comparison.measured, comparison.views):
         console.print(_table(comparison, view))
     for line in (*_carried(comparison), *meaning(comparison), *comparison.notes):
         console.print(f"• {line}", highlight=False)
