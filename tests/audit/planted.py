@@ -35,9 +35,11 @@ PROMPTS = tuple(
 class Shifted(TransformersEngine):
     """An engine that adds to every residual it gives: something fixed, and noise of each text."""
 
-    def __init__(self, model: Model, vectors: ConceptVectors, add: Tensor, noise: float, seed: int) -> None:
+    def __init__(
+        self, model: Model, vectors: ConceptVectors, add: Tensor, noise: float, seed: int, silent: int = 0
+    ) -> None:
         super().__init__(model, vectors, sibling=True)
-        self.add, self.noise, self.seed = add, noise, seed
+        self.add, self.noise, self.seed, self.silent = add, noise, seed, silent
         self.calls: list[str] = []
 
     def collect(self, *asked: Any, **more: Any) -> Iterator[Collected]:
@@ -54,6 +56,8 @@ class Shifted(TransformersEngine):
                 generator = torch.Generator().manual_seed(self.seed * 10_000 + int(piece.request))
                 own = torch.randn(len(piece.residuals), 1, self.identity.d_model, generator=generator)
                 piece = replace(piece, residuals=piece.residuals + self.add + own * self.noise)
+                if int(piece.request) < self.silent:
+                    piece = replace(piece, text="")
             yield piece
 
 
@@ -66,6 +70,8 @@ class World:
     shifts: Mapping[str, torch.Tensor]
     noise: float = 0.0
     template: Mapping[str, str | None] = field(default_factory=dict)
+    silent: Mapping[str, int] = field(default_factory=dict)
+    """Of each model, how many of the first prompts it ends its reply to at once."""
     opened: list[str] = field(default_factory=list)
     engines: dict[str, Shifted] = field(default_factory=dict)
 
@@ -74,7 +80,14 @@ class World:
         base = name.partition("@")[0]
         nothing = torch.zeros(self.model.identity.d_model)
         seed = len(base) if base in ("base", *self.shifts) else 0
-        engine = Shifted(self.model, self.vectors, self.shifts.get(base, nothing), self.noise, seed)
+        engine = Shifted(
+            self.model,
+            self.vectors,
+            self.shifts.get(base, nothing),
+            self.noise,
+            seed,
+            self.silent.get(base, 0),
+        )
         self.engines[name] = engine
         digest = "0" * 64 if base == "base" else f"{len(base):064x}"
         identity = replace(self.model.identity, name=name, weights_sha256=digest, dtype=dtype_of(name))

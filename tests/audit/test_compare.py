@@ -184,6 +184,18 @@ def test_a_base_without_a_template() -> None:
     assert any("chat templates differ" in note for note in two.notes)
 
 
+def test_one_change_is_said_only_of_what_has_moved() -> None:
+    here = world({"sadder": along("sad", 3.0)}, noise=0.02)
+    [one] = compared(here, "sadder", views=["chat end"])
+    assert one.agreement("chat end", "neutral", "challenging") > 0.7
+    assert "one change of baseline" in meaning(one)[0]
+    for groups in (slice(None), slice(0, 1)):
+        q = one.q.copy()
+        q[:, groups] = 1.0
+        assert "says nothing of a change" in meaning(replace(one, q=q))[0]
+        assert "one change" not in " ".join(meaning(replace(one, q=q)))
+
+
 def test_lookups_that_miss() -> None:
     here = world({"sadder": along("sad", 3.0)})
     [one] = compared(here, "sadder", floor=False, views=["plain end"])

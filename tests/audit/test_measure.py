@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from affekt.audit.keep import Keep
+from affekt.audit.keep import Keep, Seen
 from affekt.audit.measure import Asked, Writing, ends, ends_and_replies, replies
 from affekt.audit.prompts import Form, chat, plain
 from affekt.audit.subject import Subject
@@ -80,6 +81,16 @@ def test_one_pass_gives_what_two_give(form: Form, rows: int) -> None:
     assert (end.residuals - end.residuals.roll(1, 0)).abs().amax(dim=(1, 2)).min() > 0.05
 
 
+def test_a_reply_that_is_only_its_end_has_no_reading() -> None:
+    one = subject()
+    network = one.engine.model.network  # type: ignore[attr-defined]
+    network.generation_config.eos_token_id = list(range(network.config.vocab_size))
+    mute = replace(one, run=lambda: TransformersEngine(one.engine.model))  # type: ignore[attr-defined]
+    end, reply = ends_and_replies(mute, Asked(TEXTS, "chat", LAYERS), WRITING, Keep())
+    assert reply.replies == ("",) * len(TEXTS) and reply.residuals.isnan().all()
+    assert end.residuals.isfinite().all()
+
+
 def test_what_one_pass_gave_is_kept_for_either(tmp_path: Path) -> None:
     keep, asked = Keep(tmp_path), Asked(TEXTS, "chat", LAYERS)
     end, reply = ends_and_replies(subject(), asked, WRITING, keep)
@@ -92,6 +103,27 @@ def test_what_one_pass_gave_is_kept_for_either(tmp_path: Path) -> None:
     assert torch.equal(replies(shut, asked, WRITING, keep).residuals, reply.residuals)
     again = ends_and_replies(shut, asked, WRITING, keep)
     assert torch.equal(again[0].residuals, end.residuals) and again[1].replies == reply.replies
+
+
+def test_what_is_kept_is_of_one_version_and_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep, one, calls = Keep(tmp_path), subject(), []
+
+    def measure(value: float) -> Callable[[], Seen]:
+        def run() -> Seen:
+            calls.append(value)
+            return Seen(torch.full((1, 1, 1), value))
+
+        return run
+
+    assert keep(one, {}, measure(1.0)).residuals.item() == keep(one, {}, measure(2.0)).residuals.item() == 1.0
+    assert keep(replace(one, device="cuda"), {}, measure(3.0)).residuals.item() == 3.0
+    assert Keep(tmp_path, fresh=True)(one, {}, measure(4.0)).residuals.item() == 4.0
+    assert keep(one, {}, measure(5.0)).residuals.item() == 4.0, "what is measured afresh is kept"
+    monkeypatch.setattr("affekt.audit.keep.version", lambda name: f"{name} of later")
+    assert keep(one, {}, measure(6.0)).residuals.item() == 6.0
+    monkeypatch.setattr("affekt.audit.keep.__version__", "of later")
+    assert keep(one, {}, measure(7.0)).residuals.item() == 7.0
+    assert calls == [1.0, 3.0, 4.0, 6.0, 7.0]
 
 
 def test_a_model_is_opened_when_it_is_asked_and_once() -> None:

@@ -74,6 +74,18 @@ def test_gate(here: World, tmp_path: Path) -> None:
         run(gate, "base", "copy", "--track", tmp_path / "history.html", *options(tmp_path))
 
 
+def test_a_history_of_other_replies_is_refused_before_the_audit(here: World, tmp_path: Path) -> None:
+    rules, track = tmp_path / "gate.yaml", tmp_path / "track.jsonl"
+    rules.write_text("rules: [{of: [sad], views: [plain end], up: 100}]")
+    asked = ("base", "copy", "--policy", rules, "--track", track, "--view", "plain end", *options(tmp_path))
+    run(gate, *asked)
+    calls = {name: list(engine.calls) for name, engine in here.engines.items()}
+    with pytest.raises(StorageError, match=r"other the tokens of a reply \(4, now 5\)"):
+        run(gate, *asked, "--reply-tokens", 5)
+    assert calls["copy"] and not here.engines["base"].calls, "the base was found and asked nothing"
+    assert len(track.read_text().splitlines()) == 1
+
+
 def test_a_gate_that_names_an_unknown_concept_opens_nothing(here: World, tmp_path: Path) -> None:
     rules = tmp_path / "gate.yaml"
     rules.write_text("rules: [{of: [sadd], up: 1}]")

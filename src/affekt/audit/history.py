@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,14 +10,35 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from affekt.atomic import write_text
 from affekt.audit.gate import Verdict
+from affekt.audit.prompts import Prompt, digest
 from affekt.concepts.jsonl import records
 from affekt.errors import CorpusError, StorageError
+from affekt.models.model import Identity
+from affekt.vectors import ConceptVectors
 
-__all__ = ["Entry", "agree", "append", "entry", "read_history"]
+__all__ = ["Entry", "Line", "agree", "append", "entry", "line_of", "read_history", "record", "same_line"]
 
 FORMAT = "affekt.history/1"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What all checkpoints of a history share; shifts of others are no points of its lines."""
+
+    base: str
+    """Name of the base. Another name of the same weights goes on with the line."""
+    base_weights: str
+    """Hash of its weights."""
+    vectors: str
+    """Hash of the vectors that both were read by."""
+    prompts: str
+    """Hash of what was asked."""
+    reply_tokens: int
+    """The longest reply."""
 
 
 @dataclass(frozen=True)
@@ -35,16 +57,29 @@ class Entry:
     """What the rules watch: view, group, name, shift, low, high, floor, called."""
     against: str = "base"
     """What it was held against: `base`, or the mean of `controls`."""
+    line: Line | None = None
+    """What it was measured by; None in an entry that does not say, which goes with any."""
 
 
-def entry(verdict: Verdict, step: float | None, before: Sequence[Entry]) -> Entry:
+def line_of(base: Identity, vectors: ConceptVectors, prompts: Sequence[Prompt], reply_tokens: int) -> Line:
+    """What a history of checkpoints of this base, so measured, has in each entry."""
+    read = hashlib.sha256(json.dumps([concept.name for concept in vectors.concepts]).encode())
+    read.update(json.dumps([vectors.read_layer, vectors.layers]).encode())
+    for part in (vectors.weight, vectors.mean, vectors.std):
+        read.update(part.double().contiguous().numpy().tobytes())
+    return Line(base.name, base.weights_sha256, read.hexdigest(), digest(prompts), reply_tokens)
+
+
+def entry(verdict: Verdict, step: float | None, before: Sequence[Entry], line: Line | None = None) -> Entry:
     """A checkpoint's entry: every shift that some rule watches.
 
     Raises:
-        StorageError: the history is one of shifts against another reference.
+        StorageError: the history is one of shifts against another reference, or measured otherwise.
     """
     comparison, seen = verdict.comparison, {}
     agree(before, comparison.against)
+    if line is not None:
+        same_line(before, line)
     for finding in verdict.findings:
         rule = finding.rule
         for view in rule.views or comparison.views:
@@ -55,7 +90,7 @@ def entry(verdict: Verdict, step: float | None, before: Sequence[Entry]) -> Entr
                     seen[view, group, name] = {key: getattr(one, key) for key in kept}
     place = float(len(before) + 1) if step is None else step
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Entry(place, comparison.tuned, verdict.word, now, tuple(seen.values()), comparison.against)
+    return Entry(place, comparison.tuned, verdict.word, now, tuple(seen.values()), comparison.against, line)
 
 
 def agree(history: Sequence[Entry], against: str) -> None:
@@ -65,6 +100,29 @@ def agree(history: Sequence[Entry], against: str) -> None:
             raise StorageError(
                 f"the history is one of shifts against {one.against}; those against {against} do not go on "
                 "with its lines, so keep them in another file"
+            )
+
+
+def same_line(history: Sequence[Entry], line: Line) -> None:
+    """Checks that a history was measured as this line is; StorageError, naming what differs, where not."""
+    for one in history:
+        if one.line is None:
+            continue
+        differs = [
+            f"{what} ({str(was)[:12]}, now {str(now)[:12]})"
+            for what, was, now in (
+                (f"the weights of the base {line.base}", one.line.base_weights, line.base_weights),
+                ("the vectors", one.line.vectors, line.vectors),
+                ("the prompts", one.line.prompts, line.prompts),
+                ("the tokens of a reply", one.line.reply_tokens, line.reply_tokens),
+            )
+            if was != now
+        ]
+        if differs:
+            raise StorageError(
+                f"the history's checkpoint {one.tuned} (step {one.step:g}, base {one.line.base}) was "
+                f"measured otherwise: other {'; other '.join(differs)}; go on as it was, or keep "
+                "these in another file"
             )
 
 
@@ -82,7 +140,8 @@ def read_history(path: Path) -> list[Entry]:
             if row.pop("format", None) != FORMAT:
                 raise CorpusError(f"{where}: not an entry of a history")
             try:
-                found.append(Entry(**{**row, "shifts": tuple(row["shifts"])}))
+                line = Line(**row["line"]) if row.get("line") else None
+                found.append(Entry(**{**row, "shifts": tuple(row["shifts"]), "line": line}))
             except (TypeError, KeyError) as error:
                 raise CorpusError(f"{where}: not an entry of a history ({error})") from error
     except CorpusError as error:
@@ -96,3 +155,23 @@ def append(path: Path, entries: Sequence[Entry], new: Entry) -> list[Entry]:
     whole = sorted([*kept, new], key=lambda one: one.step)
     write_text(path, "".join(json.dumps({"format": FORMAT, **asdict(one)}) + "\n" for one in whole))
     return whole
+
+
+def record(path: Path, verdict: Verdict, step: float | None, line: Line) -> list[Entry]:
+    """Adds a checkpoint to the history as the file is now: what others added since it was last read stays.
+
+    Of several processes one writes at a time, by a lock beside the file.
+
+    Raises:
+        StorageError: the history does not go on with this checkpoint, is damaged, or cannot be written.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise StorageError(f"could not write {path}: {error.strerror or error}") from error
+    try:
+        before = read_history(path)
+        return append(path, before, entry(verdict, step, before, line))
+    finally:
+        lock.release()

@@ -30,6 +30,9 @@ class Subject:
     trained_on: str | None = None
     """The name of an adapter's base; None for a model that is no adapter."""
 
+    device: str = "cpu"
+    """Where it runs."""
+
     @cached_property
     def engine(self) -> Engine:
         """What runs it."""

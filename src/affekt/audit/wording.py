@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 from affekt.audit.comparison import ALL, Comparison, Directions, Shift
@@ -100,18 +101,20 @@ def meaning(comparison: Comparison) -> list[str]:
     for view in comparison.views:
         pair = [group for group in comparison.groups if group in ("neutral", "challenging")]
         if len(pair) == 2:
+            if not all(comparison.measured(view, group) for group in pair):
+                continue
             r = comparison.agreement(view, *pair)
             said.append(
                 f"At {VIEWS[view]}, the shifts on neutral and on challenging prompts agree with r = {r:.2f} "
                 "over "
                 f"the emotions (the paper's model: 0.90): "
-                + ("one change of baseline." if r > ALIKE else "the change depends on what is asked.")
+                + _alike(r, all(ranked(comparison, view, group) for group in pair))
             )
     moved = comparison.directions
     if moved is not None:
         said.append(_turned(moved))
     ending = "s" if comparison.against == "base" else ""
-    longest = max(abs(ratio - 1) for ratio in comparison.norm_ratio)
+    longest = max((abs(ratio - 1) for ratio in comparison.norm_ratio if isfinite(ratio)), default=0.0)
     if longest > 0.05:
         said.append(
             f"The tuned model's residuals are up to {longest:.0%} longer or shorter than the "
@@ -119,6 +122,13 @@ def meaning(comparison: Comparison) -> list[str]:
             "rather than with 0."
         )
     return said
+
+
+def _alike(r: float, called: bool) -> str:
+    """What agreement says; noise that two groups share agrees as well, so only where both have moved."""
+    if not called:
+        return "but no emotion is called on both, so this says nothing of a change."
+    return "one change of baseline." if r > ALIKE else "the change depends on what is asked."
 
 
 def _turned(moved: Directions) -> str:
@@ -153,6 +163,8 @@ def _sentence(comparison: Comparison, view: str) -> str:
     wide = ranked(comparison, view, kinds=("cluster", "axis"))
     n = int(comparison.n[comparison.views.index(view), comparison.groups.index(ALL)])
     where = f"{VIEWS[view][0].upper()}{VIEWS[view][1:]} (n = {n})"
+    if not comparison.measured(view):
+        return f"{where}: nothing was measured; {comparison.missing(view)}."
     beyond = "beyond the noise floor" if comparison.arms[view] else "beyond chance (no floor was measured)"
     if not called and not wide:
         return f"{where}: no emotion moved {beyond}."

@@ -14,10 +14,11 @@ from affekt.progress import progress_bar
 if TYPE_CHECKING:
     from affekt.audit import Comparison
     from affekt.audit.gate import GatePolicy
+    from affekt.audit.history import Line
     from affekt.audit.subject import Open
     from affekt.vectors import ConceptVectors
 
-__all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "opener"]
+__all__ = ["Against", "Controls", "Fresh", "Prompts", "Replies", "Views", "audit", "line", "opener"]
 
 Prompts = Annotated[
     Path | None,
@@ -38,7 +39,7 @@ Views = Annotated[
     list[str] | None, typer.Option(help="plain end, chat end or reply; by default all that both models have.")
 ]
 Replies = Annotated[int, typer.Option(min=1, help="Tokens of each reply.")]
-Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew what was measured and kept before.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure anew what was kept before, and keep that.")]
 
 
 ROWS = 256
@@ -95,9 +96,19 @@ def audit(
             writing=Writing(tokens=reply_tokens),
             floor=floor,
             directions=directions,
-            keep=Keep(None if fresh else cache_folder() / "audit"),
+            keep=Keep(cache_folder() / "audit", fresh),
             progress=progress,
         )
+
+
+def line(base: str, *, vectors: Path | None, prompts: Path | None, reply_tokens: int, dtype: str) -> Line:
+    """What a history of an audit's checkpoints has in each entry; the base is found and not opened."""
+    from affekt.audit import load_prompts, shipped_prompts
+    from affekt.audit.history import line_of
+
+    held = vectors_for(base, vectors)
+    asked = load_prompts(prompts) if prompts is not None else shipped_prompts()
+    return line_of(opener(held, dtype)(base).identity, held, asked, reply_tokens)
 
 
 def opener(vectors: ConceptVectors, dtype: str) -> Open:
@@ -109,6 +120,7 @@ def opener(vectors: ConceptVectors, dtype: str) -> Open:
     from affekt.models.adapter import base_of
     from affekt.models.cache import cache_folder
     from affekt.models.fingerprint import weights_sha256
+    from affekt.models.machine import choose_device
     from affekt.models.variant import split_variant
     from affekt.models.weights import resolve
 
@@ -127,6 +139,7 @@ def opener(vectors: ConceptVectors, dtype: str) -> Open:
             template=template,
             foundation=weights_sha256(files.folder, cache_folder()),
             trained_on=base_of(files.adapter) if files.adapter else None,
+            device=str(choose_device()),
         )
 
     return open

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit
+from affekt.cli.auditing import Against, Controls, Fresh, Prompts, Replies, Views, audit, line
 from affekt.cli.options import Dtype, Vectors
 
 __all__ = ["FAILED", "gate"]
@@ -55,7 +55,7 @@ def gate(
 
     from affekt.atomic import write_text
     from affekt.audit.gate import DEFAULT, GatePolicy, judge
-    from affekt.audit.history import agree, append, entry, read_history
+    from affekt.audit.history import agree, read_history, record, same_line
     from affekt.audit.junit import junit as as_junit
     from affekt.audit.lines import lines
     from affekt.audit.markdown import MARKS
@@ -73,8 +73,11 @@ def gate(
     if against and rules.against not in (None, against):
         raise PolicyError(f"the policy says against: {rules.against}, the command --against {against}")
     held = against or rules.against or "base"
-    before = read_history(track) if track is not None else []
-    agree(before, held)
+    measured = None
+    if track is not None:
+        agree(read_history(track), held)
+        measured = line(base, vectors=vectors, prompts=prompts, reply_tokens=reply_tokens, dtype=dtype)
+        same_line(read_history(track), measured)
     [comparison] = audit(
         base,
         [tuned],
@@ -101,8 +104,8 @@ def gate(
     if json is not None:
         write_text(json, dumps(verdict.to_dict(), allow_nan=False, indent=2) + "\n")
     if track is not None:
-        whole = append(track, before, entry(verdict, step, before))
-        assert drawn is not None
+        assert drawn is not None and measured is not None
+        whole = record(track, verdict, step, measured)
         write_text(drawn, lines(whole))
         typer.echo(f"history: {len(whole)} checkpoints, {drawn}")
     if verdict.word == "fail":
