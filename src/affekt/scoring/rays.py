@@ -103,8 +103,9 @@ class _Worker:
         [at] = (int(one) for one in batch["part"])
         kind = message = ""
         try:
-            self._scorer = self._scorer or Scorer(*self._given)
             with self._survived(self._pending[at]):
+                # Opened within the count: Ray starts a worker that dies while it opens again and again.
+                self._scorer = self._scorer or Scorer(*self._given)
                 self._scorer.score(self._pending[at])
         except AffektError as error:
             kind, message = type(error).__name__, str(error)
@@ -112,7 +113,8 @@ class _Worker:
 
     @contextmanager
     def _survived(self, part: Part) -> Iterator[None]:
-        """Counts in a file the workers that began a part; refuses one over which too many have died."""
+        """Counts in a file the workers that began a part, opening included; refuses one over which too many
+        have died."""
         _, _, found, out, _ = self._given
         mark = f"{STATE}/{part.name}.begun"
         lines = (out.read(mark) or b"").decode().splitlines()
@@ -120,9 +122,9 @@ class _Worker:
         if len(begun) >= DEATHS:
             where = f"{found.files[part.file].name}:{part.first + 1}"
             raise ModelError(
-                f"{len(begun)} workers died over the {part.count} documents from {where} on (no memory?); "
-                "what was finished is kept, and the same command goes on, perhaps with fewer --workers or "
-                "--max-tokens"
+                f"{len(begun)} workers died over the {part.count} documents from {where} on, or while they "
+                "opened the model (no memory?); what was finished is kept, and the same command goes on, "
+                "perhaps with fewer --workers or --max-tokens"
             )
         out.write(mark, "\n".join([*begun, self._run]).encode())
         yield
