@@ -257,6 +257,35 @@ def test_the_salt_is_shared_only_by_rows_that_were_steered_alike() -> None:
     assert salt("a", None) is None and salt("a", BIASES[0]) != salt("a", BIASES[0], "w")
 
 
+@pytest.mark.parametrize(
+    ("spec", "shared"),
+    [
+        ({"calm": {"dose": 0.5}}, True),
+        ({"calm": {"mode": "ablate"}}, True),
+        ({"calm": {"dose": 0.5, "where": "reply"}}, False),
+        ({"calm": {"dose": 0.5, "ramp": {"over": 3}}}, False),
+        ({"calm": {"mode": "set", "value": 2.0}}, False),
+    ],
+)
+def test_turns_share_a_cache_only_where_all_tokens_are_steered_alike(spec: Any, shared: bool) -> None:
+    one, other = (Order(key, late=Late(parse(spec, vectors()), True)) for key in "ab")
+    assert (one.salt("v") == other.salt("v")) is shared
+
+
+def test_positions_of_three_kinds_are_checked_and_others_are_refused() -> None:
+    bench, ids = Bench(), torch.tensor([3, 4])
+    told = order("k", BIASES[0], prompt(2), bench.held)
+    for positions, says in (
+        (torch.tensor([[5, 6]] * 3), "wrong tokens"),
+        (torch.zeros(1, 1, 2), r"shape \(1, 1, 2\)"),
+        (None, "as none"),
+    ):
+        bench.names = ["a"]
+        bench.instrument.schedule(output({"a": 2}, new={"a": (0, told)}))
+        with pytest.raises(SelfCheckError, match=says), torch.no_grad():
+            bench.network(ids, positions=positions)
+
+
 def test_a_model_without_a_residual_that_can_be_found_is_refused() -> None:
     with pytest.raises(SelfCheckError, match="expected one list of 5 decoder layers, found none"):
         find_blocks(Fused(), 5)

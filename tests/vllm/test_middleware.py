@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from affekt.engines.vllm.channel import Outbox
 from affekt.engines.vllm.order import END, Order
+from affekt.errors import BiasError
 from affekt.models.model import Identity
 from affekt.server.vllm_asking import Desk
 from affekt.server.vllm_middleware import Middleware
@@ -177,11 +179,29 @@ def test_the_cache_salt_goes_with_the_bias_and_the_clients_own(served: Served) -
         ({"emotions": "calm"}, "give a list"),
         ({"emotions": ["calm"], "n": 2}, "one reply"),
         ({"vllm_xargs": {"affekt": "{}"}}, "set by Affekt"),
+        ({"emotion_bias": {"calm": 0.5}, "use_beam_search": True}, "with n and a temperature"),
     ],
 )
 def test_fields_that_cannot_be_meant_are_refused(served: Served, fields: Any, says: str) -> None:
     status, body = served.ask(**fields)
     assert status == 400 and says in json.loads(body)["error"]["message"] and not served.seen
+
+
+def test_a_bias_that_a_worker_would_refuse_is_refused_at_the_desk(vectors: Path, tmp_path: Path) -> None:
+    held = ConceptVectors.load(vectors)
+    blind = replace(held, weight=-held.weight).save(tmp_path / "blind.safetensors")
+    with pytest.raises(BiasError, match="does not see its own"):
+        Desk(blind).prepared({**CHAT, "emotion_bias": {"calm": {"mode": "set", "value": 1.0}}}, True)
+    for fine in ({"dose": 0.2, "where": {"last": 9}}, {"dose": 0.2, "where": {"first": 9}}):
+        told, _ = Desk(blind).prepared({**CHAT, "emotion_bias": {"calm": fine}}, True)
+        assert told["vllm_xargs"]
+
+
+def test_several_api_servers_are_refused(served: Served) -> None:
+    served.state.engine_client.vllm_config.parallel_config._api_process_count = 2
+    status, body = served.ask(emotions=["calm"])
+    assert status == 400 and "--api-server-count 1" in json.loads(body)["error"]["message"]
+    assert not served.seen
 
 
 @pytest.mark.parametrize("body", [b'[1, "emotions"]', b'{"emotions"', b"[" * 20_000 + b'"emotions"'])

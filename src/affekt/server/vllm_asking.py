@@ -63,6 +63,11 @@ class Desk:
         order = late_order(self._vectors, spec, wish is not None, chat)
         if order is None:
             return told, None
+        if told.get("use_beam_search"):
+            raise PromptError(
+                "use_beam_search: vLLM's beam search drops what steers and reads a request; leave it out, "
+                "and ask for several replies with n and a temperature"
+            )
         told["vllm_xargs"] = {**xargs, FIELD: order.to_json()}
         salt = salted(order, self._hash, told.get("cache_salt") or "")
         if salt is not None:

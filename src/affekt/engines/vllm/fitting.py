@@ -46,7 +46,8 @@ def reading_ends(config: Any, what: str, mend: str) -> tuple[str, str]:
         mend: how it is opened rightly.
 
     Raises:
-        ModelError: it runs without Affekt's worker, so that nothing would be steered.
+        ModelError: it runs without Affekt's worker, so that nothing would be steered; or with several API
+            servers.
     """
     told = asked_of(config)
     instrumented = str(config.parallel_config.worker_cls).startswith("affekt.")
@@ -54,5 +55,11 @@ def reading_ends(config: Any, what: str, mend: str) -> tuple[str, str]:
         raise ModelError(
             f"this {what} runs without Affekt's worker or without vectors, so nothing would be steered; "
             f"{mend}"
+        )
+    servers = getattr(config.parallel_config, "_api_process_count", 1)
+    if servers > 1:
+        raise ModelError(
+            f"this {what} has {servers} API servers, and readings reach one of them only; start it with "
+            "--api-server-count 1"
         )
     return str(told["vectors"]), str(told["channel"])

@@ -138,8 +138,14 @@ class Instrument:
         self, positions: Tensor | None, starts: Sequence[tuple[int, int]], names: list[str]
     ) -> None:
         """Refuses to go on where the model is told other positions than the scheduler's."""
+        if positions is not None and positions.dim() == 2:
+            positions = positions[0]  # of M-RoPE: time, height and width, alike in text
         if positions is None or positions.dim() != 1:
-            return
+            found = "none" if positions is None else f"a tensor of shape {tuple(positions.shape)}"
+            raise SelfCheckError(
+                f"the model is told its tokens' positions as {found}, not as one number per token, so that "
+                "the order of a step's rows cannot be checked"
+            )
         if positions.device.type != "cpu" and names == self._composition:
             return
         self._composition = names

@@ -6,7 +6,10 @@ import hashlib
 import secrets
 from typing import Any
 
+import torch
+
 from affekt.engines.vllm.order import END, Late, Order
+from affekt.engines.vllm.rows import row_of
 from affekt.errors import BiasError
 from affekt.steering.bias import parse
 from affekt.vectors.conceptvectors import ConceptVectors
@@ -27,7 +30,8 @@ def late_order(vectors: ConceptVectors, spec: Any, reads: bool, chat: bool) -> O
         chat: whether the prompt is a chat, so that its reply is the assistant's.
 
     Raises:
-        UnknownConcept, BiasError: for a bias that cannot be meant, or that needs the prompt's text.
+        UnknownConcept, VectorsError, BiasError: for a bias that cannot be meant, that needs the prompt's
+            text, or that these vectors cannot do.
     """
     bias = parse(spec, vectors) if spec is not None else None
     for term in bias.terms if bias is not None else ():
@@ -40,7 +44,9 @@ def late_order(vectors: ConceptVectors, spec: Any, reads: bool, chat: bool) -> O
     if late is None and not reads:
         return None
     read = vectors.read_layer if reads else None
-    return Order(secrets.token_hex(12), read, END if reads else 0, late=late)
+    order = Order(secrets.token_hex(12), read, END if reads else 0, late=late)
+    row_of(order, 1, vectors, vectors.raw.shape[-1], torch.device("cpu"))  # refuses as a worker would
+    return order
 
 
 def salted(order: Order, vectors: str, own: str) -> str | None:

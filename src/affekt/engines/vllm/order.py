@@ -30,6 +30,15 @@ class Late:
     chat: bool
     """Whether the prompt is a chat, so that its reply is the assistant's."""
 
+    @property
+    def is_even(self) -> bool:
+        """Whether it does the same to every token, so that the same tokens of another turn, which ends its
+        prompt elsewhere, are steered alike."""
+        return all(
+            term.where.place == "both" and term.ramp is None and term.mode in ("add", "ablate")
+            for term in self.bias.terms
+        )
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -141,7 +150,9 @@ class Order:
         if self.nudge is None and self.late is None and not self.segments:
             return None
         told = {"segments": [[one.start, one.plan.to_dict()] for one in self.segments]}
-        late = None if self.late is None else [self.late.bias.key(), self.late.chat]
+        late = None
+        if self.late is not None:
+            late = [self.late.bias.key(), self.late.chat, "" if self.late.is_even else self.key]
         body = json.dumps([vectors, told, str(self.nudge), late], sort_keys=True)
         return hashlib.sha256(body.encode()).hexdigest()[:32]
 
