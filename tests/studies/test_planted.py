@@ -16,8 +16,10 @@ from affekt.studies.chronic import decoded
 from affekt.studies.clusters import clusters, neighbourhood, order
 from affekt.studies.deflection import outside
 from affekt.studies.depth import Depth, readings, token_at
+from affekt.studies.geometry import _clustered
 from affekt.studies.layers import RULES, _check
 from affekt.studies.minimal import CARRIED, bound
+from affekt.studies.result import Check
 from affekt.studies.vocabulary import family_above_others
 from tests.studies.small import lab
 
@@ -151,3 +153,14 @@ def test_scenes_are_in_both_orders() -> None:
     assert len(scenes) == 16 and len({scene.text for scene in scenes}) == 16
     assert sorted(s.feels for s in scenes) == sorted(s.feels[::-1] for s in scenes)
     assert all(s.text.count(s.first) == s.text.count(s.second) == 2 for s in scenes)
+
+
+def test_clusters_are_judged_as_the_rule_says() -> None:
+    def judged(agreement: float, stability: float) -> Check:
+        row = {"agreement with the paper": agreement, "stability": stability}
+        limits = ("agreement by chance, 97.5 %", "agreement without structure", "stability without structure")
+        return _clustered(row | dict.fromkeys(limits, 0.3))[0]
+
+    assert judged(0.5, 0.5).verdict == "reproduced" and judged(0.2, 0.2).verdict == "not reproduced"
+    assert judged(0.5, 0.2).verdict == "partly" and judged(0.2, 0.5).verdict == "not reproduced"
+    assert judged(0.5, 0.2).rule.endswith("partly: the first alone")

@@ -71,6 +71,9 @@ def test_rules_judge_by_what_they_say() -> None:
     assert sign(figure(-0.3, -0.5, -0.1), -1) == "reproduced"
     assert sign(figure(0.3, 0.1, 0.5), 1, 0.4) == "partly"
     assert sign(figure(float("nan"), 0.0, 0.0)) == "not measured"
+    rule = by_sign("a", "", "", figure(0.3, 0.1, 0.5), 1, 0.4).rule
+    assert rule == "95 % interval above 0 and at least 0.4 in size; partly: the interval alone"
+    assert "partly" not in by_sign("a", "", "", figure(0.3, 0.1, 0.5)).rule
 
     def size(f: Figure) -> str:
         return by_size("a", "", "", f, 0.6, 0.3).verdict

@@ -119,7 +119,8 @@ def _clustered(row: dict[str, Any]) -> list[Check]:
             "10 named clusters",
             "–",
             f"{row['agreement with the paper']:.2f}, over seeds {row['stability']:.2f} (n = 20 starts)",
-            "above 97.5 % of shuffles and vectors without structure, and more stable than these; partly: one",
+            "above 97.5 % of shuffles and vectors without structure, and more stable than the latter; "
+            "partly: the first alone",
             "reproduced" if beyond and stable else "partly" if beyond else "not reproduced",
         )
     ]

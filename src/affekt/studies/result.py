@@ -95,11 +95,13 @@ def by_sign(
     least: float | int = 0.0,
     row: int = 0,
 ) -> Check:
-    """Reproduced: at least `least` on the paper's side, with an interval off 0; partly: on that side with an
-    interval off 0; else not."""
+    """Reproduced: at least `least` on the paper's side, with an interval off 0; partly: the interval alone;
+    else not. Without `least` there is no partly."""
     value, near = sign * figure.value, sign * (figure.low if sign > 0 else figure.high)
     side = "above" if sign > 0 else "below"
-    rule = f"95 % interval {side} 0" + (f" and at least {least:g} in size" if least else "")
+    rule = f"95 % interval {side} 0"
+    if least:
+        rule += f" and at least {least:g} in size; partly: the interval alone"
     if value != value:
         return Check(what, paper, published, "not defined", rule, "not measured", row)
     clear = near > 0
