@@ -184,7 +184,7 @@ def test_every_output_says_which_reference_it_was() -> None:
     printed = " ".join(console.file.getvalue().split())  # type: ignore[attr-defined]
     assert "Held against the mean of 3 controls (run, run 2, run three)" in printed
     verdict = judge(GatePolicy(rules=({"of": ["angry"], "up": 1},)), one)
-    assert verdict.to_dict()["reference"] == CONTROLS and verdict.to_dict()["against"] == "controls"
+    assert verdict.to_dict()["reference"] == list(CONTROLS) and verdict.to_dict()["against"] == "controls"
     assert markdown(verdict).startswith("## ❌ fail: angrier against the mean of 3 controls of base")
     assert "Held against the mean of 3 controls" in markdown(verdict)
     assert 'angrier against the mean of 3 controls of base"' in junit(verdict)
