@@ -4,8 +4,8 @@ import pytest
 import typer
 
 from affekt.cli.extract import layer_numbers
-from affekt.cli.options import bias_of, chat_of
-from affekt.errors import BiasError, PromptError
+from affekt.cli.options import bias_of, chat_of, options_of
+from affekt.errors import BiasError, ModelError, PromptError
 
 
 def test_pairs_become_a_bias() -> None:
@@ -23,6 +23,35 @@ def test_a_pair_that_is_none_is_refused_with_the_form(pair: str) -> None:
 def test_a_concept_twice_is_refused() -> None:
     with pytest.raises(BiasError, match="'calm' twice"):
         bias_of(["calm=0.5", "calm=0.1"])
+
+
+def test_options_of_an_engine_are_json_or_text() -> None:
+    given = [
+        "context=8192",
+        "gpu-memory-utilization=0.5",
+        "sibling=true",
+        "quantization=awq",
+        "channel=tcp://a:1=2",
+    ]
+    assert options_of(given) == {
+        "context": 8192,
+        "gpu_memory_utilization": 0.5,
+        "sibling": True,
+        "quantization": "awq",
+        "channel": "tcp://a:1=2",
+    }
+    assert options_of(None) == {}
+
+
+@pytest.mark.parametrize("pair", ["context", "=1", "context=", "a b=1"])
+def test_an_option_that_is_none_is_refused_with_the_form(pair: str) -> None:
+    with pytest.raises(ModelError, match="KEY=VALUE"):
+        options_of([pair])
+
+
+def test_an_option_twice_is_refused() -> None:
+    with pytest.raises(ModelError, match="'context' twice"):
+        options_of(["context=1", "context=2"])
 
 
 def test_a_chat_has_something_to_reply_to() -> None:

@@ -31,6 +31,21 @@ def test_vectors_of_another_model_are_refused_unless_asked_for(monkeypatch: pyte
     assert open_engine("transformers", "m", vectors_for(model), sibling=True).identity == other.identity
 
 
+def test_options_reach_vllm_and_no_other_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, object]] = []
+    monkeypatch.setattr(opening.VLLMEngine, "__init__", lambda *_, **more: given.append(more))
+    open_engine(
+        "vllm", "m", dtype="float32", options={"context": 64, "tensor_parallel_size": 2, "sibling": True}
+    )
+    assert given == [
+        {"dtype": "float32", "sibling": True, "batch_size": 16, "context": 64, "tensor_parallel_size": 2}
+    ]
+    with pytest.raises(ModelError, match="dtype is no further option"):
+        open_engine("vllm", "m", options={"dtype": "float32"})
+    with pytest.raises(ModelError, match="context: options of the vLLM engine"):
+        open_engine("transformers", "m", options={"context": 64})
+
+
 def test_an_unknown_engine_is_refused_by_name() -> None:
     with pytest.raises(ModelError, match="unknown engine 'transformer'; did you mean 'transformers'"):
         open_engine("transformer", "m")

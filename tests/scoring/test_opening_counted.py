@@ -39,3 +39,9 @@ def test_workers_that_die_while_they_open_end_the_run(
     assert len(tried) == rays.DEATHS and answer["kind"] == ["ModelError"]
     assert "3 workers died" in answer["message"][0] and "opened the model" in answer["message"][0]
     assert "fewer --workers" in answer["message"][0]
+
+
+def test_an_engine_that_is_spread_over_devices_asks_for_as_many() -> None:
+    assert rays._gpus({}, 0.25) == 0.25 and rays._gpus({}, 4.0) == 1.0
+    assert rays._gpus({"tensor_parallel_size": 2, "pipeline_parallel_size": 2}, 4.0) == 4.0
+    assert rays._gpus({"tensor_parallel_size": 2}, 0.0) == 0.0, "on processors alone it asks for none"

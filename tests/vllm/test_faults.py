@@ -274,3 +274,14 @@ def test_a_process_ends_with_the_one_it_is_told_of() -> None:
     assert gone.is_set(), "it had ended before"
     for elsewhere in (origin(), f"another-machine:{os.getpid() + 1}"):
         end_with(elsewhere, lambda: pytest.fail("that is no process to end with"))
+
+
+def test_an_argument_that_vllm_has_not_is_named_with_the_nearest() -> None:
+    from affekt.engines.vllm.opening import _check_known
+
+    names = ["tensor_parallel_size", "quantization"]
+    _check_known({"quantization": "awq"}, names)
+    with pytest.raises(ModelError, match="'tensor_paralel_size'; did you mean 'tensor_parallel_size'"):
+        _check_known({"tensor_paralel_size": 2}, names)
+    with pytest.raises(ModelError, match="'contxt'; did you mean 'context'"):
+        _check_known({"contxt": 64}, names)

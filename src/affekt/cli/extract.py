@@ -10,7 +10,7 @@ import typer
 
 from affekt.atomic import check_writable
 from affekt.cli.making import make_share, make_vectors, merge_into, set_dial
-from affekt.cli.options import Dtype, ModelName
+from affekt.cli.options import Dtype, EngineOptions, ModelName, options_of
 from affekt.cli.session import open_model
 
 __all__ = ["extract"]
@@ -42,6 +42,7 @@ def extract(
     engine: Annotated[
         str, typer.Option(help="What runs the model over the corpus: transformers, or vllm.")
     ] = "transformers",
+    engine_option: EngineOptions = None,
     dtype: Dtype = "auto",
 ) -> None:
     """Extract the vectors of the 171 emotions and 21 reply styles. A stopped run goes on where it was.
@@ -63,8 +64,8 @@ def extract(
     if out is not None:
         check_writable(out if share is None else out / "state")
     corpora = [Corpus.load(path) for path in corpus] if corpus else None
-    recipe = Recipe(first_token=first_token)
-    with closing(open_engine(engine, model, dtype=dtype, batch_size=TEXTS)) as runs:
+    recipe, options = Recipe(first_token=first_token), options_of(engine_option)
+    with closing(open_engine(engine, model, dtype=dtype, batch_size=TEXTS, options=options)) as runs:
         if share is not None and out is not None:
             make_share(runs, out, share, corpora, wanted, recipe)
             return

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from affekt.errors import BiasError, PromptError
+from affekt.errors import BiasError, ModelError, PromptError
 
-__all__ = ["Biases", "Dtype", "ModelName", "Vectors", "bias_of", "chat_of"]
+__all__ = ["Biases", "Dtype", "EngineOptions", "ModelName", "Vectors", "bias_of", "chat_of", "options_of"]
 
 ModelName = Annotated[
     str,
@@ -20,6 +21,14 @@ Vectors = Annotated[
     Path | None, typer.Option("--vectors", help="Vectors file; by default the one kept for the model.")
 ]
 Dtype = Annotated[str, typer.Option(help="bfloat16, float32, or auto for what suits the machine.")]
+EngineOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--engine-option",
+        help="KEY=VALUE for vLLM, such as tensor_parallel_size=2, context=8192 or quantization=awq; may be "
+        "given several times.",
+    ),
+]
 Biases = Annotated[
     list[str] | None,
     typer.Option(
@@ -48,6 +57,27 @@ def bias_of(pairs: Sequence[str] | None, raw: bool = False) -> dict[str, float |
             raise BiasError(f"--bias names {name!r} twice")
         bias[name] = {"dose": value} if raw else value
     return bias
+
+
+def options_of(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """`["context=8192"]` as arguments of an engine; a value is JSON where it can be, else it is text.
+
+    Raises:
+        ModelError: a pair that is not KEY=VALUE, or a key given twice.
+    """
+    options: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, found, value = pair.partition("=")
+        name = name.strip().replace("-", "_")
+        if not found or not name.isidentifier() or not value.strip():
+            raise ModelError(f"--engine-option takes KEY=VALUE, such as context=8192; got {pair!r}")
+        if name in options:
+            raise ModelError(f"--engine-option names {name!r} twice")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value.strip()
+    return options
 
 
 def chat_of(prompt: str, system: str | None) -> list[dict[str, str]]:

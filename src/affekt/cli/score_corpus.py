@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from affekt.cli.options import Dtype, ModelName, Vectors
+from affekt.cli.options import Dtype, EngineOptions, ModelName, Vectors, options_of
 from affekt.cli.session import vectors_for
 from affekt.progress import progress_bar
 
@@ -54,6 +54,7 @@ def score_corpus(
         str | None, typer.Option(help="Address of a running Ray cluster, such as auto; OUT must be shared.")
     ] = None,
     engine: Annotated[str, typer.Option(help="Engine that each worker opens.")] = "transformers",
+    engine_option: EngineOptions = None,
     part: Annotated[
         int, typer.Option(min=1, help="Documents of a part: what is written, and what a stop loses, as one.")
     ] = 256,
@@ -97,6 +98,7 @@ def score_corpus(
         skip=skip_corrupt,
         part=part,
         kept=passages,
+        options=options_of(engine_option),
     )
     held = vectors_for(split_variant(model)[0], vectors)
     with progress_bar("documents") as progress, _goes_on(progress) as told:

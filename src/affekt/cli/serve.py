@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from affekt.cli.database import DatabaseUrl, open_database
-from affekt.cli.options import Dtype, ModelName, Vectors
+from affekt.cli.options import Dtype, EngineOptions, ModelName, Vectors, options_of
 from affekt.cli.session import vectors_for
 from affekt.errors import AffektError
 
@@ -30,6 +30,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at.")] = 8000,
     engine: Annotated[str, typer.Option(help="What runs the model: transformers, or vllm.")] = "transformers",
+    engine_option: EngineOptions = None,
     queue: Annotated[int, typer.Option(min=1, help="Most requests at once; more get a 429.")] = 64,
     rows: Annotated[int, typer.Option(min=1, help="Most replies written at once.")] = 16,
     max_dial: Annotated[
@@ -83,8 +84,9 @@ def serve(
         max_tokens=max_tokens,
         default_tokens=min(512, max_tokens),
     )
+    options = options_of(engine_option)
     held = vectors_for(model, vectors)
-    with closing(open_engine(engine, model, held, dtype=dtype, batch_size=rows)) as runs:
+    with closing(open_engine(engine, model, held, dtype=dtype, batch_size=rows, options=options)) as runs:
         name = runs.identity.name
         service = Service.of(
             runs,

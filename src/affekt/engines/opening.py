@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 from affekt.engines.transformers.engine import TransformersEngine
 from affekt.engines.vllm.engine import VLLMEngine
@@ -34,6 +35,7 @@ def open_engine(
     dtype: str = "auto",
     sibling: bool = False,
     batch_size: int = 16,
+    options: Mapping[str, Any] | None = None,
 ) -> AnyEngine:
     """Opens a model on the engine of a name.
 
@@ -44,12 +46,22 @@ def open_engine(
         dtype: `bfloat16`, `float16`, `float32`, or `auto`.
         sibling: allow vectors of another model of the same shape, as base and tuned are.
         batch_size: most replies written at once; most texts that vLLM runs at once.
+        options: further arguments of `VLLMEngine` and, through it, of vLLM, such as `context`,
+            `tensor_parallel_size` or `quantization`; the transformers engine takes none.
 
     Raises:
-        ModelError: for an unknown engine, one that is not installed, or a model that cannot be opened.
+        ModelError: for an unknown engine, one that is not installed, a model that cannot be opened, or an
+            option that the engine has not.
         VectorsError: for vectors of another model.
     """
     known_engine(engine)
     if engine == "vllm":
-        return VLLMEngine(model, vectors, dtype=dtype, sibling=sibling, batch_size=batch_size)
+        for name in {"dtype", "batch_size"} & set(options or ()):
+            raise ModelError(f"{name} is no further option of the engine; it is given by itself")
+        given: dict[str, Any] = {"dtype": dtype, "sibling": sibling, "batch_size": batch_size}
+        return VLLMEngine(model, vectors, **given | dict(options or {}))
+    if options:
+        raise ModelError(
+            f"{', '.join(options)}: options of the vLLM engine; the transformers engine has none"
+        )
     return TransformersEngine(load(model, dtype), vectors, sibling=sibling, batch_size=batch_size)

@@ -68,7 +68,7 @@ def score_on_ray(
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
             num_cpus=max(1, int(resources.get("CPU", workers)) // workers),
-            num_gpus=min(1.0, resources.get("GPU", 0) / workers),
+            num_gpus=_gpus(settings.options, resources.get("GPU", 0) / workers),
         )
         try:
             for row in scored.iter_rows():
@@ -80,6 +80,12 @@ def score_on_ray(
                 f"a worker failed ({type(error).__name__}: {_first_line(error)}); what was finished is kept, "
                 "and the same command goes on"
             ) from error
+
+
+def _gpus(options: Mapping[str, Any], share: float) -> float:
+    """What a worker asks Ray for: as many as its engine is spread over, else one at most."""
+    spread = options.get("tensor_parallel_size", 1) * options.get("pipeline_parallel_size", 1)
+    return float(spread) if spread > 1 and share > 0 else min(1.0, share)
 
 
 class _Worker:

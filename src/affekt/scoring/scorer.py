@@ -42,7 +42,12 @@ class Scorer:
         self._concepts = settings.chosen(vectors)
         self._reader = Reader(found.files, found.columns)
         self._engine = open_engine(
-            settings.engine, settings.model, vectors, dtype=settings.dtype, sibling=settings.sibling
+            settings.engine,
+            settings.model,
+            vectors,
+            dtype=settings.dtype,
+            sibling=settings.sibling,
+            options=settings.options,
         )
 
     def close(self) -> None:

@@ -46,6 +46,8 @@ class Settings:
     """Most documents of a part."""
     kept: int = KEPT
     """Passages kept for each concept."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of the engine, as `open_engine` takes them."""
 
     def __post_init__(self) -> None:
         for name in ("part", "kept", "max_tokens"):
@@ -74,6 +76,8 @@ class Settings:
             corpus: the survey's digest.
         """
         known: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.options:
+            del known["options"]
         known["concepts"] = list(self.chosen(vectors))
         known["layer"] = vectors.read_layer if self.layer is None else self.layer
         return {**known, "vectors": _digest(vectors), "corpus": corpus}

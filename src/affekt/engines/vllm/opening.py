@@ -6,9 +6,9 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from affekt.engines.vllm.kernels import check_kernels
 from affekt.engines.vllm.origin import origin
 from affekt.engines.vllm.served import Served
 from affekt.engines.vllm.versions import check_version, installed
-from affekt.errors import AffektError, ModelError
+from affekt.errors import AffektError, ModelError, closest
 from affekt.models.fingerprint import file_sha256
 from affekt.vectors.conceptvectors import ConceptVectors
 
@@ -28,6 +28,10 @@ __all__ = ["CPU_CACHE", "Settings", "environment", "open_driver"]
 
 CPU_CACHE = 1 << 30
 """Bytes of the KV cache on a CPU, where vLLM would take most of the memory."""
+
+
+OURS = ("context", "channel", "in_process", "selfcheck")
+"""Arguments of `VLLMEngine` that are not vLLM's."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
         from vllm.platforms import current_platform
         from vllm.v1.engine.llm_engine import LLMEngine
 
+        _check_known(settings.options, [each.name for each in fields(EngineArgs)])
         cpu = current_platform.is_cpu()
         if cpu:
             check_kernels(model.identity.name, model.folder)
@@ -96,6 +101,12 @@ def open_driver(model: Served, vectors: ConceptVectors | None, settings: Setting
                 inbox.close()
                 raise ModelError(f"vLLM cannot open {model.identity.name}: {_cause(error)}") from error
             return Driver(engine, inbox, "" if file is None else file_sha256(file))
+
+
+def _check_known(options: Iterable[str], names: Sequence[str]) -> None:
+    for option in options:
+        if option not in names:
+            raise ModelError(f"vLLM has no argument {option!r}{closest(option, [*names, *OURS])}")
 
 
 def _saved(vectors: ConceptVectors | None, folder: Path) -> Path | None:
