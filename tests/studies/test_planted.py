@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from affekt.quality.bootstrap import mean
+from affekt.quality.bootstrap import mean, share
 from affekt.studies import changes, intensity
 from affekt.studies.affects import affects
 from affekt.studies.bank import Bank, bank
 from affekt.studies.chronic import decoded
 from affekt.studies.clusters import clusters, neighbourhood, order
-from affekt.studies.deflection import outside
+from affekt.studies.deflection import _Drawn, outside
 from affekt.studies.depth import Depth, readings, token_at
 from affekt.studies.geometry import _clustered
 from affekt.studies.layers import RULES, _check
@@ -153,6 +153,22 @@ def test_scenes_are_in_both_orders() -> None:
     assert len(scenes) == 16 and len({scene.text for scene in scenes}) == 16
     assert sorted(s.feels for s in scenes) == sorted(s.feels[::-1] for s in scenes)
     assert all(s.text.count(s.first) == s.text.count(s.second) == 2 for s in scenes)
+    assert all(
+        a.feels == b.feels[::-1] and a.first == b.first
+        for a, b in zip(scenes[::2], scenes[1::2], strict=True)
+    )
+    pairs = changes._by_pair([np.full((3, 2), float(i)) for i in range(16)])
+    assert [float(one[0, 0]) for one in pairs] == [2 * i + 0.5 for i in range(8)]
+
+
+def test_scenes_of_one_emotion_are_drawn_together() -> None:
+    labels = np.repeat(np.arange(15), 14)
+    hits = (labels < 5).astype(float)  # an emotion is named right in all of its scenes or in none
+    together, alone = _Drawn(labels, 15).share(hits), share(hits, "scenes")
+    assert together.value == alone.value == pytest.approx(1 / 3) and together.n == 210
+    assert together.high - together.low > 3 * (alone.high - alone.low)
+    more = _Drawn(labels, 15).gain(hits, np.zeros(210))
+    assert (more.low, more.high) == (together.low, together.high) and "drawn by emotion (15)" in str(more)
 
 
 def test_clusters_are_judged_as_the_rule_says() -> None:

@@ -104,7 +104,8 @@ def negation(lab: Lab, bank: Bank) -> Change:
 
 
 def binding(lab: Lab, bank: Bank) -> Change:
-    """A person's own emotion less the other's: at its word, and where the person is named again."""
+    """A person's own emotion less the other's: at its word, and where the person is named again. A template
+    is a pair of emotions, averaged over the orders in which they are named."""
     scenes = bound()
     found = readings(lab, bank, [scene.text for scene in scenes])
     word, again = [], []
@@ -120,10 +121,15 @@ def binding(lab: Lab, bank: Bank) -> Change:
     return Change(
         "own − other's",
         {
-            "the emotion's word": _parted(word, 0, len(bank.names)),
-            "the person named again": _parted(again, 0, len(bank.names)),
+            "the emotion's word": _parted(_by_pair(word), 0, len(bank.names)),
+            "the person named again": _parted(_by_pair(again), 0, len(bank.names)),
         },
     )
+
+
+def _by_pair(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Means over the two scenes of each pair, which `bound` gives one after the other."""
+    return [np.mean(both, axis=0) for both in zip(values[::2], values[1::2], strict=True)]
 
 
 def _parted(values: Sequence[np.ndarray], column: int, names: int) -> dict[str, np.ndarray]:

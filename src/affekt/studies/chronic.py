@@ -120,14 +120,16 @@ def chronic(
     everything = Fitted(rows, labels)
     implied, on_plain, on_books = (everything.chances(some) for some in (told, plain, found))
     right = (implied.argmax(axis=1) == [list(names).index(m.concept) for m in messages]).astype(float)
+    # Texts of one emotion are not independent of each other, so they are drawn together.
+    by, groups = f"drawn by emotion ({len(names)})", [str(label) for label in labels]
     figures: Mapping[str, Figure] = {
-        "expressed, held out": share(hits[n:], "texts"),
-        "hidden, held out": share(hits[:n], "scenes"),
+        "expressed, held out": share(hits[n:], f"texts, {by}", groups[n:]),
+        "hidden, held out": share(hits[:n], f"scenes, {by}", groups[:n]),
         "messages that imply an emotion": share(right, "messages"),
     }
     confidence = {
-        "expressed, held out": mean(sure[n:], "texts"),
-        "hidden, held out": mean(sure[:n], "scenes"),
+        "expressed, held out": mean(sure[n:], f"texts, {by}", groups[n:]),
+        "hidden, held out": mean(sure[:n], f"scenes, {by}", groups[:n]),
         "messages that imply an emotion": mean(implied.max(axis=1), "messages"),
         "dialogues without emotion": mean(on_plain.max(axis=1), "dialogues"),
         "passages of books": mean(on_books.max(axis=1), "passages"),

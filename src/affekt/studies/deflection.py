@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -67,16 +68,17 @@ def deflection(lab: Lab) -> Result:
     chance = 1 / len(names)
     lasting = chronic(lab, names, rows["turns alone"].double().numpy(), felt, [s.shown for s in found])
     of_felt = reads["felt", "turns alone"]
-    told = gain(of_felt, control["felt", "turns alone"], "scenes")
+    drawn = {"felt": _Drawn(felt, len(names)), "shown": _Drawn(shown, len(names))}
+    told = drawn["felt"].gain(of_felt, control["felt", "turns alone"])
     return Result(
         "deflection",
         "Is an emotion read that is felt and not shown, and does it last?",
-        f"From the hider's turns alone the felt emotion is named in {share(of_felt, 'scenes')} of scenes "
+        f"From the hider's turns alone the felt emotion is named in {drawn['felt'].share(of_felt)} of scenes "
         f"(words "
         f"alone {control['felt', 'turns alone'].mean():.2f}), the shown one in "
-        f"{share(reads['shown', 'turns alone'], 'scenes')}; chance is {chance:.2f}. {lasting.said}",
+        f"{drawn['shown'].share(reads['shown', 'turns alone'])}; chance is {chance:.2f}. {lasting.said}",
         (
-            _decoding(reads, control, chance),
+            _decoding(reads, control, drawn, chance),
             _table(names, vectors, story, left),
             *lasting.tables,
             *(part for part in provoked if isinstance(part, Table)),
@@ -101,7 +103,7 @@ def deflection(lab: Lab) -> Result:
                     f"the {side} emotion is read in the hider's turns ({place}), beyond the words",
                     paper,
                     "–",
-                    gain(reads[side, place], control[side, place], "scenes"),
+                    drawn[side].gain(reads[side, place], control[side, place]),
                 )
                 for side, place, paper in (
                     ("felt", "turns alone", "0.76, hidden condition"),
@@ -119,13 +121,40 @@ def deflection(lab: Lab) -> Result:
             "removed.",
             "Decoding: logistic regression in 5 folds; no fold shares the other emotion with those it is "
             "fitted on, so that the shown emotion cannot stand in for the felt one. Control: the same on the "
-            "words (TF-IDF) that the model has read.",
+            "words (TF-IDF) that the model has read. Intervals are over emotions, whose scenes are drawn "
+            "together: those that share one are not independent.",
             "Of the paper's five conditions two are shipped (expressed, hidden). The sweep is over dialogues "
             "without emotion, passages of books and documents, and messages that imply an emotion.",
             "Anger: 33 messages, replies of the model's own; of the vectors of what is felt and not shown, "
             "anger's own, and the same outside the space of the stories.",
         ),
     )
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Intervals over the emotions that are to be named, each with all of its scenes."""
+
+    labels: Int[np.ndarray, " scenes"]
+    """The emotion of each scene."""
+    emotions: int
+    """How many there are."""
+
+    def share(self, hits: Float[np.ndarray, " scenes"]) -> Figure:
+        """The share that is named right."""
+        return share(hits, self._of, self._groups)
+
+    def gain(self, one: Float[np.ndarray, " scenes"], other: Float[np.ndarray, " scenes"]) -> Figure:
+        """How much more of them one names right than the other."""
+        return gain(one, other, self._of, self._groups)
+
+    @property
+    def _of(self) -> str:
+        return f"scenes, drawn by emotion ({self.emotions})"
+
+    @property
+    def _groups(self) -> list[str]:
+        return [str(label) for label in self.labels]
 
 
 def outside(
@@ -192,10 +221,10 @@ def _reads(
     return reads, control
 
 
-def _decoding(reads: Hits, control: Hits, chance: float) -> Table:
+def _decoding(reads: Hits, control: Hits, drawn: Mapping[str, _Drawn], chance: float) -> Table:
     rows = []
     for (side, place), hits in reads.items():
-        figure, plainly = share(hits, "scenes"), share(control[side, place], "scenes")
+        figure, plainly = drawn[side].share(hits), drawn[side].share(control[side, place])
         rows.append(
             {
                 "emotion": side,
