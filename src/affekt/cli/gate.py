@@ -75,9 +75,10 @@ def gate(
     held = against or rules.against or "base"
     measured = None
     if track is not None:
-        agree(read_history(track), held)
+        before = read_history(track)
+        agree(before, held)
         measured = line(base, vectors=vectors, prompts=prompts, reply_tokens=reply_tokens, dtype=dtype)
-        same_line(read_history(track), measured)
+        same_line(before, measured)
     [comparison] = audit(
         base,
         [tuned],
