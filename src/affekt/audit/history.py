@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from affekt.audit.gate import Verdict
 from affekt.audit.prompts import Prompt, digest
 from affekt.concepts.jsonl import records
 from affekt.errors import CorpusError, StorageError
+from affekt.guards.calibration import vectors_hash
 from affekt.models.model import Identity
 from affekt.vectors import ConceptVectors
 
@@ -63,11 +63,8 @@ class Entry:
 
 def line_of(base: Identity, vectors: ConceptVectors, prompts: Sequence[Prompt], reply_tokens: int) -> Line:
     """What a history of checkpoints of this base, so measured, has in each entry."""
-    read = hashlib.sha256(json.dumps([concept.name for concept in vectors.concepts]).encode())
-    read.update(json.dumps([vectors.read_layer, vectors.layers]).encode())
-    for part in (vectors.weight, vectors.mean, vectors.std):
-        read.update(part.double().contiguous().numpy().tobytes())
-    return Line(base.name, base.weights_sha256, read.hexdigest(), digest(prompts), reply_tokens)
+    read = vectors_hash(vectors, vectors.read_layer)
+    return Line(base.name, base.weights_sha256, read, digest(prompts), reply_tokens)
 
 
 def entry(verdict: Verdict, step: float | None, before: Sequence[Entry], line: Line | None = None) -> Entry:
