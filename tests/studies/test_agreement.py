@@ -13,6 +13,8 @@ from affekt.studies import Lab
 from affekt.studies import speakers as study
 from affekt.studies.agreement import Words, alike, own_above_others
 from affekt.studies.regulation import regulation, shared, weights
+from affekt.studies.turns import OTHER_A, PRESENT_A, by_emotion
+from affekt.vectors.directions import unit
 from tests.studies.small import lab
 
 
@@ -55,11 +57,9 @@ def turns(seed: int, plant: float = 0.0) -> tuple[list[str], np.ndarray, np.ndar
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(len(dialogues), 64))
     rows[:, 0] += plant * (arousal[at["assistant"]] - arousal[at["user"]])
-    with pytest.MonkeyPatch.context() as patch:
-        held = torch.tensor(rows, dtype=torch.float32)
-        patch.setattr(study, "_residuals", lambda *_: {"assistant": held, "user": held})
-        vectors = study._vectors(here, dialogues, names)
-    cosines = (vectors[study.OTHER_A] @ vectors[study.PRESENT_A].T).double().numpy()
+    held = torch.tensor(rows, dtype=torch.float32)[None]
+    made = by_emotion({"assistant": held, "user": held}, dialogues, names)
+    cosines = (unit(made[OTHER_A][0]) @ unit(made[PRESENT_A][0]).T).double().numpy()
     return names, cosines, shared(dialogues, names)
 
 
@@ -111,10 +111,12 @@ def test_speakers_whose_emotion_is_planted_are_found(monkeypatch: pytest.MonkeyP
         noise = torch.randn(len(own), units_of.shape[1], generator=torch.Generator().manual_seed(len(role)))
         return 3 * units_of[own] + 0.3 * noise
 
-    def planted(_lab: Lab, dialogues: Sequence[TwoEmotions]) -> dict[str, torch.Tensor]:
-        return {role: of_role(dialogues, role) for role in ("user", "assistant")}
+    def planted(
+        _lab: Lab, dialogues: Sequence[TwoEmotions], layers: Sequence[int]
+    ) -> dict[str, torch.Tensor]:
+        return {role: of_role(dialogues, role).expand(len(layers), -1, -1) for role in ("user", "assistant")}
 
-    monkeypatch.setattr(study, "_residuals", planted)
+    monkeypatch.setattr(study, "of_turns", planted)
     result = study.speakers(here)
     verdicts = [check.verdict for check in result.checks[:5]]
     assert verdicts == ["reproduced", "not reproduced", "reproduced", "reproduced", "reproduced"]

@@ -6,14 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from affekt.concepts.dialogues import TwoEmotions
 from affekt.concepts.shipped import stories as shipped_stories
 from affekt.concepts.text import plain
-from affekt.models.prompt import Encoded, encode
 from affekt.quality.bootstrap import gain, mean
 from affekt.quality.figure import Figure
 from affekt.studies.agreement import Words, alike, own_above_others
@@ -21,22 +18,12 @@ from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.regulation import regulation, shared
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
-from affekt.vectors.collect import role_tokens
+from affekt.studies.turns import KINDS, OTHER_A, OTHER_U, PRESENT_A, PRESENT_U, by_emotion, of_turns
 from affekt.vectors.directions import unit
 
-__all__ = ["KINDS", "speakers"]
-
-KINDS = {
-    "present, assistant's turns": ("assistant", "assistant"),
-    "present, user's turns": ("user", "user"),
-    "other, assistant's turns": ("user", "assistant"),
-    "other, user's turns": ("assistant", "user"),
-}
-"""Kind of vector -> whose emotion it is made by, and on whose tokens it is made."""
+__all__ = ["speakers"]
 
 STORIES = "stories"
-
-PRESENT_A, PRESENT_U, OTHER_A, OTHER_U = KINDS
 
 
 def speakers(lab: Lab) -> Result:
@@ -106,13 +93,9 @@ def speakers(lab: Lab) -> Result:
 
 
 def _vectors(lab: Lab, dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, Tensor]:
-    rows = _residuals(lab, dialogues)
-    kinds = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
-    for kind, (whose, where) in KINDS.items():
-        own = [[i for i, d in enumerate(dialogues) if getattr(d, whose) == name] for name in names]
-        centres = torch.stack([rows[where][some].mean(dim=0) for some in own])
-        kinds[kind] = unit(centres - centres.mean(dim=0))
-    return kinds
+    rows = of_turns(lab, dialogues, [lab.vectors.read_layer])
+    stories = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
+    return stories | {kind: unit(own[0]) for kind, own in by_emotion(rows, dialogues, names).items()}
 
 
 def _texts(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, list[str]]:
@@ -134,24 +117,6 @@ def _texts(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, 
             for name in names
         ]
     return texts
-
-
-def _residuals(lab: Lab, dialogues: Sequence[TwoEmotions]) -> dict[str, Float[Tensor, "dialogues d_model"]]:
-    """The mean residual over each side's turns, both from one pass."""
-    user, assistant = role_tokens("user"), role_tokens("assistant")
-    encoded = [encode(lab.model.tokenizer, dialogue.messages) for dialogue in dialogues]
-    counts = [len(user(one)) for one in encoded]
-    out = {side: torch.zeros(len(dialogues), lab.model.identity.d_model) for side in ("user", "assistant")}
-
-    def pick(one: Encoded) -> list[int]:
-        return [*user(one), *assistant(one)]
-
-    for done, one in enumerate(lab.engine().collect(encoded, [lab.vectors.read_layer], pick, mean=False), 1):
-        first = counts[one.index]
-        out["user"][one.index] = one.values[0, :first].mean(dim=0)
-        out["assistant"][one.index] = one.values[0, first:].mean(dim=0)
-        lab.told("speakers", done, len(dialogues))
-    return out
 
 
 def _row(pair: tuple[str, str], model: np.ndarray, said: np.ndarray) -> dict[str, object]:
