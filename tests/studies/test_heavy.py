@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affekt.studies import Lab, causal, drift, foretold, halves, positions, preferences
-from affekt.studies.places import END, STOP, WORDS
+from affekt.studies import Lab, causal, drift, foretold, halves, places, positions, preferences
+from affekt.studies.places import END, LAST, STOP, WORDS
 from affekt.vectors import ConceptVectors
 from tests.studies.small import twice
 
@@ -42,21 +42,29 @@ def test_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_positions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(positions.PROMPTS, "quick", 12)
     monkeypatch.setitem(positions.TOKENS, "quick", 3)
+    monkeypatch.setattr(positions, "letters", lambda: places.letters()[:6])
     result = twice("positions", tmp_path)
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["replies"]["prompt"]) == 12 and len(tables["emotions"]["emotion"]) == 171
-    assert len(tables["correlations"]["what"]) == 4 and len(result.checks) == 6
+    assert len(tables["correlations"]["what"]) == 2 * 6 and len(result.checks) == 6
+    apart = tables["replies"]["request apart"]
+    assert apart[:8] == [True] * 8 and 8 < sum(apart) < 12
+    assert tables["correlations"]["n"] == [12] * 6 + [sum(apart)] * 6
+    assert f"{sum(apart)} of the 12 prompts" in result.notes[1]
+    parted = zip(tables["replies"]["prompt"], tables["replies"]["statement"], strict=True)
+    assert [prompt == statement for prompt, statement in parted] == [not one for one in apart]
     # A random network's stream carries the reply along any direction; a probe is not better than those.
     assert [check.verdict for check in result.checks if check.verdict == "reproduced"] == []
 
 
-def places(seed: int, end: float, stop: float) -> dict[str, np.ndarray]:
+def planted(seed: int, end: float, stop: float) -> dict[str, np.ndarray]:
     """Readings of 40 prompts along 30 directions, a share of the reply's in each place."""
     rng = np.random.default_rng(seed)
     said, first, last = rng.normal(size=(3, 40, 30))
     return {
         END: end * said + (1 - end) * last,
         STOP: stop * said + (1 - stop) * first,
+        LAST: stop * said + (1 - stop) * first,
         WORDS: stop * said + (1 - stop) * first,
         "reply": said,
     }
@@ -66,12 +74,12 @@ def test_what_foretells_the_reply_must_do_so_beyond_random_directions() -> None:
     def verdicts(z: dict[str, np.ndarray], random: dict[str, np.ndarray]) -> list[str]:
         return [check.verdict for check in foretold.Read(z, random).checks()]
 
-    carries, plain = places(0, 0.7, 0.2), places(1, 0.0, 0.0)
+    carries, plain = planted(0, 0.7, 0.2), planted(1, 0.0, 0.0)
     assert verdicts(carries, plain)[0] == verdicts(carries, plain)[2] == "reproduced"
     assert verdicts(carries, plain)[3] == "reproduced"
     # What random directions do as well is no finding, however large.
-    assert verdicts(carries, places(1, 0.7, 0.2)) == ["partly", "not reproduced", *["not reproduced"] * 2]
-    assert verdicts(plain, places(2, 0.0, 0.0)) == ["not reproduced"] * 4
+    assert verdicts(carries, planted(1, 0.7, 0.2)) == ["partly", "not reproduced", *["not reproduced"] * 2]
+    assert verdicts(plain, planted(2, 0.0, 0.0)) == ["not reproduced"] * 4
 
 
 def test_a_rise_is_held_against_random_mixtures() -> None:

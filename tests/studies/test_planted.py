@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from affekt.concepts import Source, emotions
+from affekt.engines import Collected, TransformersEngine
+from affekt.models.prompt import Encoded, encode
 from affekt.quality.bootstrap import mean, share
-from affekt.studies import changes, intensity
+from affekt.studies import Lab, changes, intensity, places, positions
 from affekt.studies.affects import affects
 from affekt.studies.bank import Bank, bank
 from affekt.studies.chronic import decoded
@@ -18,10 +22,11 @@ from affekt.studies.deflection import _Drawn, outside
 from affekt.studies.depth import Depth, readings, token_at
 from affekt.studies.geometry import _clustered
 from affekt.studies.layers import RULES, _check
-from affekt.studies.minimal import CARRIED, bound
+from affekt.studies.minimal import CARRIED, NEGATED, bound
 from affekt.studies.result import Check
 from affekt.studies.vocabulary import family_above_others
-from tests.studies.small import lab
+from tests.models import tiny
+from tests.studies.small import lab, vectors_of
 
 
 def grouped(spread: float) -> tuple[np.ndarray, list[str]]:
@@ -180,3 +185,62 @@ def test_clusters_are_judged_as_the_rule_says() -> None:
     assert judged(0.5, 0.5).verdict == "reproduced" and judged(0.2, 0.2).verdict == "not reproduced"
     assert judged(0.5, 0.2).verdict == "partly" and judged(0.2, 0.5).verdict == "not reproduced"
     assert judged(0.5, 0.2).rule.endswith("partly: the first alone")
+
+
+class Carries(TransformersEngine):
+    """Residuals of noise, but for one token of each message and all of its reply: there they have in common
+    what the emotions' probes read."""
+
+    units: torch.Tensor
+    carrier: str
+
+    def collect(
+        self,
+        sources: Sequence[Source | Encoded],
+        layers: Sequence[int],
+        pick: Callable[[Encoded], Sequence[int]],
+        mean: bool = True,
+    ) -> Iterator[Collected]:
+        assert list(layers) == [2], "the layer that the probes are of"
+        for index, source in enumerate(sources):
+            one = source if isinstance(source, Encoded) else encode(self.model.tokenizer, source, True)
+            prompt = one.text.split("assistant\n")[0]
+            drawn = torch.Generator().manual_seed(sum(map(ord, prompt)))
+            signal = 4 * torch.randn(len(self.units), generator=drawn) @ self.units
+            rows = torch.randn(len(one), 32, generator=drawn)
+            rows[[i for i, role in enumerate(one.roles) if role == "assistant"]] += signal
+            # The stop is found by the request that follows it, and not as the study finds it.
+            said = prompt.rindex(" What do you") if " What do you" in prompt else prompt.index("<|im_end|>")
+            ends = {"stop": said, "last": prompt.index("<|im_end|>")}
+            at = [i for i, (_, end) in enumerate(one.spans) if end == ends[self.carrier]][-1]
+            rows[at] += signal
+            picked = rows[list(pick(one))]
+            yield Collected(index, (picked.mean(0, keepdim=True) if mean else picked)[None], len(picked))
+
+
+@pytest.mark.parametrize("carrier", ["stop", "last"])
+def test_a_signal_at_the_statements_stop_is_found_there(
+    carrier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("llama")
+    here = Lab(model, vectors_of(model, concepts=emotions()[:6]))
+
+    def engine(_: Lab) -> Carries:
+        made = Carries(model, here.vectors)
+        made.units, made.carrier = here.vectors.readout().weight, carrier
+        return made
+
+    monkeypatch.setattr(Lab, "engine", engine)
+    monkeypatch.setattr(positions, "letters", lambda: places.letters()[:30])
+    monkeypatch.setattr(positions, "_mixed", lambda _: [f"{w} came. What do you say?" for w in NEGATED])
+    monkeypatch.setitem(positions.TOKENS, "quick", 3)
+    result = positions.positions(here)
+    [table] = [one.columns for one in result.tables if one.name == "correlations"]
+    r = dict(zip(table["what"][:6], table["r"][:6], strict=True))
+    found = {check.what: check.verdict for check in result.checks}
+    there, elsewhere = ("statement's end → reply", "user's last token → reply")[
+        :: 1 if carrier == "stop" else -1
+    ]
+    assert r[there] > 0.8 and abs(r[elsewhere]) < 0.3 and abs(r["prompt's end → reply"]) < 0.3
+    assert found["statement's end → reply, r"] == ("reproduced" if carrier == "stop" else "not reproduced")
+    assert found["prompt's end → reply, r"] != "reproduced"

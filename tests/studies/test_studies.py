@@ -64,6 +64,10 @@ def test_all_that_a_study_reads_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(sys.modules["affekt.studies.run"], "find_spec", lambda _: None)
     assert _key(one, "positions", []) != before["positions"], "installed later, it is run again"
     assert _key(one, "geometry", []) == before["geometry"]
+    before["positions"] = _key(one, "positions", [])
+    monkeypatch.setitem(sys.modules["affekt.studies.run"].METHOD, "positions", 1)
+    assert _key(one, "positions", []) != before["positions"], "what another method found is not taken for it"
+    assert _key(one, "geometry", []) == before["geometry"]
     monkeypatch.setattr(one.model.tokenizer, "chat_template", "{{ messages }}")
     assert _key(one, "geometry", []) != before["geometry"]
 

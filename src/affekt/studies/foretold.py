@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
-from affekt.studies.places import END, STOP, WORDS
+from affekt.studies.places import END, LAST, STOP, WORDS
 from affekt.studies.result import Check, Table, Verdict
 
 __all__ = ["MIXTURES", "Places", "Read", "pooled", "rise"]
@@ -32,10 +32,13 @@ MIXTURES = 1000
 
 PAIRS = {
     "prompt's end → reply": (END, "reply"),
-    "user's last token → reply": (STOP, "reply"),
+    "statement's end → reply": (STOP, "reply"),
+    "user's last token → reply": (LAST, "reply"),
     "user's words → reply": (WORDS, "reply"),
-    "user's last token, prompt's end": (STOP, END),
+    "statement's end, prompt's end": (STOP, END),
+    "user's last token, prompt's end": (LAST, END),
 }
+"""What is correlated. No rule judges the user's last token: it shows what the choice of the place does."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Read:
         return self._over(lambda read, drawn: pooled(read[place][drawn], read["reply"][drawn]), True)
 
     def gain(self, beyond: bool) -> Figure:
-        """How much better the prompt's end foretells the reply than the user's last token does; `beyond` what
+        """How much better the prompt's end foretells the reply than the statement's end does; `beyond` what
         random directions gain."""
         return self._over(
             lambda read, drawn: (
@@ -75,13 +78,26 @@ class Read:
             RESAMPLES,
         )
 
-    def table(self) -> Table:
-        """Every pair of places, with its controls."""
-        rows = []
+    def only(self, where: Sequence[bool]) -> Read:
+        """Some of the prompts."""
+        kept = np.array(where, dtype=bool)
+        return Read(*({place: own[kept] for place, own in of.items()} for of in (self.z, self.random)))
+
+    def table(self, apart: Sequence[bool]) -> Table:
+        """Every pair of places, with its controls: on all prompts, and on those whose statement and request
+        are `apart`."""
+        rows = self._rows("all")
+        if sum(apart) > 1:
+            rows += self.only(apart)._rows("statement and request apart")
+        return Table.of("correlations", rows)
+
+    def _rows(self, prompts: str) -> list[dict[str, object]]:
+        rows: list[dict[str, object]] = []
         for what, (a, b) in PAIRS.items():
             figure = self.r(a, b)
             rows.append(
                 {
+                    "prompts": prompts,
                     "what": what,
                     "r": figure.value,
                     "low": figure.low,
@@ -92,7 +108,7 @@ class Read:
                     "r with another prompt's": round(pooled(self.z[a], np.roll(self.z[b], 1, axis=0)), 6),
                 }
             )
-        return Table.of("correlations", rows)
+        return rows
 
     def each(self) -> dict[str, list[float]]:
         """r of every emotion with its own reading over the reply, place by place."""
@@ -101,7 +117,7 @@ class Read:
             place: np.round(
                 [pooled(self.z[place][:, [i]], said[:, [i]]) for i in range(said.shape[1])], 5
             ).tolist()
-            for place in (STOP, WORDS, END)
+            for place in (STOP, LAST, WORDS, END)
         }
 
     def checks(self) -> list[Check]:
@@ -109,7 +125,7 @@ class Read:
         end, stop = self.beyond(END), self.beyond(STOP)
         return [
             _foretold("prompt's end → reply, r", "0.87", "0.77", self.r(END, "reply"), end),
-            _foretold("user's last token → reply, r", "0.59", "–", self.r(STOP, "reply"), stop),
+            _foretold("statement's end → reply, r", "0.59", "–", self.r(STOP, "reply"), stop),
             _better(self.gain(False), self.gain(True)),
             _apart(self.r(STOP, END), end),
         ]
@@ -125,8 +141,8 @@ def pooled(
 
 
 def rise(z: Places, names: Sequence[str], name: str, n: int) -> Check:
-    """Whether a probe rises from the user's last token to the prompt's end on the first `n` prompts, more
-    than random mixtures of all readings do.
+    """Whether a probe rises from the statement's end to the prompt's end on the first `n` prompts, more than
+    random mixtures of all readings do.
 
     A reading's rise is taken in units of its own spread over all prompts, so that mixtures compare; each
     place's z is referred to texts read at that place, so that what every text does there is not counted.
@@ -141,7 +157,7 @@ def rise(z: Places, names: Sequence[str], name: str, n: int) -> Check:
         "not reproduced" if not beyond or risen <= n / 2 else "reproduced" if risen == n else "partly"
     )
     return Check(
-        f"“{name}” rises from the user's last token to the prompt's end",
+        f"“{name}” rises from the statement's end to the prompt's end",
         "in all 8 scenarios",
         "–",
         f"in {risen} of {n}; mean rise {strength:+.2f} of its spread, 95 % of random mixtures within "
@@ -175,7 +191,7 @@ def _foretold(what: str, paper: str, published: str, figure: Figure, beyond: Fig
 
 def _better(gain: Figure, beyond: Figure) -> Check:
     return Check(
-        "prompt's end foretells better than the user's last token",
+        "prompt's end foretells better than the statement's end",
         "0.87 > 0.59",
         "–",
         f"{gain}; beyond random directions {beyond}",
@@ -189,7 +205,7 @@ def _apart(between: Figure, beyond: Figure) -> Check:
     """Two readings of noise would be apart as well; so what is read at the prompt's end must mean
     something."""
     return Check(
-        "user's last token against prompt's end, r",
+        "statement's end against prompt's end, r",
         "0.11",
         "0.63",
         str(between),

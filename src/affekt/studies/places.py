@@ -9,37 +9,58 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from affekt.concepts.shipped import stories
 from affekt.engines import Reply
-from affekt.models.prompt import Encoded
+from affekt.models.prompt import Encoded, encode
 from affekt.steering.control import random_directions
 from affekt.studies.lab import Lab
+from affekt.studies.stated import Stated, stated, stop_of
 from affekt.vectors.collect import role_tokens
-from affekt.vectors.readout import Position
+from affekt.vectors.readout import Position, ReadOut
 
-__all__ = ["END", "STOP", "WORDS", "along", "of_prompts", "of_replies"]
+__all__ = ["END", "LAST", "STOP", "WORDS", "along", "letters", "of_prompts", "of_replies"]
 
 RANDOM = 200
 """Random directions along which the same is measured, as a control."""
 
-STOP, WORDS, END = "the user's last token", "the user's words", "the prompt's end"
+STOP, LAST = "the statement's end", "the user's last token"
+WORDS, END = "the user's words", "the prompt's end"
 
-KIND: Mapping[str, Position] = {STOP: "user", WORDS: "user", END: "prompt_end", "reply": "reply"}
-"""What each place's z is referred to."""
+KIND: Mapping[str, Position] = {WORDS: "user", END: "prompt_end", "reply": "reply"}
+"""The vectors' own reference that a place's z is referred to. They hold none of single tokens within the
+user's turn: `STOP` and `LAST` are referred to the same places of `letters`, on the prompts of which the
+vectors' reference for `END` rests too."""
 
 
-def of_prompts(lab: Lab, texts: Sequence[str]) -> dict[str, Float[Tensor, "prompts d_model"]]:
-    """At the user's last token, over the user's words, and at the prompt's end."""
-    rows = {place: torch.zeros(len(texts), lab.model.identity.d_model) for place in (STOP, WORDS, END)}
+def letters() -> list[Stated]:
+    """Messages of a user that favour no emotion, one for each of the 171."""
+    return [stated(text.body) for text in stories().only(form="message")]
+
+
+def of_prompts(
+    lab: Lab, messages: Sequence[Stated], stage: str = "positions, prompts"
+) -> dict[str, Float[Tensor, "prompts d_model"]]:
+    """At the statement's end, at the user's last token, over the user's words, and at the prompt's end."""
+    rows = {
+        place: torch.zeros(len(messages), lab.model.identity.d_model) for place in (STOP, LAST, WORDS, END)
+    }
+    sources = [
+        encode(lab.model.tokenizer, [{"role": "user", "content": message.text}], generation_prompt=True)
+        for message in messages
+    ]
+    stops = {source.ids: stop_of(source, own) for source, own in zip(sources, messages, strict=True)}
 
     def pick(encoded: Encoded) -> Sequence[int]:
-        return [*role_tokens("user")(encoded), len(encoded) - 1]
+        return [*role_tokens("user")(encoded), stops[encoded.ids], len(encoded) - 1]
 
-    chats = [[{"role": "user", "content": text}] for text in texts]
-    for one in lab.engine().collect(chats, [lab.vectors.read_layer], pick, mean=False):
-        own = one.values[0].float()
-        rows[STOP][one.index] = own[-2]
-        rows[WORDS][one.index] = own[:-1].mean(0)
-        rows[END][one.index] = own[-1]
+    found = lab.engine().collect(sources, [lab.vectors.read_layer], pick, mean=False)
+    for done, one in enumerate(found, 1):
+        *words, stop, end = one.values[0].float()
+        rows[STOP][one.index] = stop
+        rows[LAST][one.index] = words[-1]
+        rows[WORDS][one.index] = torch.stack(words).mean(0)
+        rows[END][one.index] = end
+        lab.told(stage, done, len(sources))
     return rows
 
 
@@ -58,10 +79,30 @@ def of_replies(lab: Lab, written: Sequence[Reply]) -> Float[Tensor, "prompts d_m
 
 
 def along(
-    lab: Lab, rows: Mapping[str, Tensor]
+    lab: Lab, rows: Mapping[str, Tensor], referred: Mapping[str, Tensor]
 ) -> tuple[dict[str, Float[np.ndarray, "prompts emotions"]], dict[str, Float[np.ndarray, "prompts random"]]]:
-    """z of the emotions at each place, and projections on random directions."""
+    """z of the emotions at each place, and projections on random directions.
+
+    Args:
+        lab: whose vectors read.
+        rows: residuals at each place.
+        referred: residuals of `letters` at the places that the vectors hold no reference for.
+    """
     readout = lab.vectors.readout().only(lab.emotions)
     drawn = random_directions(RANDOM, lab.model.identity.d_model, 0)
-    z = {place: readout.z(own, KIND[place]).double().numpy() for place, own in rows.items()}
-    return z, {place: (own @ drawn.T).double().numpy() for place, own in rows.items()}
+    z = {
+        place: readout.z(own, KIND[place]) if place in KIND else _z(readout, own, referred[place])
+        for place, own in rows.items()
+    }
+    return (
+        {place: own.double().numpy() for place, own in z.items()},
+        {place: (own @ drawn.T).double().numpy() for place, own in rows.items()},
+    )
+
+
+def _z(
+    readout: ReadOut, own: Float[Tensor, "prompts d_model"], referred: Float[Tensor, "texts d_model"]
+) -> Float[Tensor, "prompts emotions"]:
+    """z by the mean and the spread at the same place of other texts."""
+    zero = referred @ readout.weight.T
+    return (own @ readout.weight.T - zero.mean(0)) / zero.std(0)

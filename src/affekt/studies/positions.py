@@ -1,5 +1,5 @@
-"""Study 4, second part (paper 3.7, 3.8): are the user's words and the prompt's end apart, and does the latter
-foretell the reply?"""
+"""Study 4, second part (paper 3.7, 3.8): are the end of the user's statement and the prompt's end apart, and
+does the latter foretell the reply?"""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from affekt.studies.dissociated import DISSOCIATED
 from affekt.studies.foretold import MIXTURES, Places, Read, pooled, rise
 from affekt.studies.heat import cells
 from affekt.studies.lab import Lab
-from affekt.studies.places import END, STOP, along, of_prompts, of_replies
+from affekt.studies.places import END, STOP, along, letters, of_prompts, of_replies
 from affekt.studies.replies import lexicon, replies
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
+from affekt.studies.stated import Stated, stated
 
 __all__ = ["positions"]
 
@@ -33,36 +34,44 @@ PROMPTS = {"quick": 48, "full": 192}
 """Prompts, the eight of `DISSOCIATED` first."""
 
 RISES = "loving"
-"""Rises from the user's words to the prompt's end in all of the paper's eight scenarios."""
+"""Rises from the statement's end to the prompt's end in all of the paper's eight scenarios."""
 
 
 def positions(lab: Lab) -> Result:
     """r between a probe at two places of the prompt and over the model's own reply, measured by the probe
     and, independently, by a lexicon of valence on the reply's text."""
     asked = [message.text for message in implicit()] + [question.text for question in battery()]
-    texts = [*DISSOCIATED.values(), *_mixed(asked)][: PROMPTS[lab.scale]]
-    rows = of_prompts(lab, texts)
+    messages = [
+        *(Stated.joined(*parts) for parts in DISSOCIATED.values()),
+        *(stated(text) for text in _mixed(asked)),
+    ][: PROMPTS[lab.scale]]
+    texts = [message.text for message in messages]
+    rows = of_prompts(lab, messages)
+    zero = of_prompts(lab, letters(), "positions, reference")
     written = replies(lab, lab.engine(), texts, TOKENS[lab.scale], stage="positions, replies")
     rows["reply"] = of_replies(lab, written)
     there = np.isfinite(rows["reply"].numpy()).all(axis=1)
-    read = Read(*along(lab, {place: own[torch.tensor(there)] for place, own in rows.items()}))
+    read = Read(*along(lab, {place: own[torch.tensor(there)] for place, own in rows.items()}, zero))
     valence = lexicon([reply.text for reply in written])
-    apart = int(there[: len(DISSOCIATED)].sum())
+    apart = [message.apart for message, kept in zip(messages, there, strict=True) if kept]
+    first = int(there[: len(DISSOCIATED)].sum())
     shown = [name for name in DISPLAY if name in lab.names]
     return Result(
         "positions",
         "Does the end of the prompt foretell the reply?",
         f"Over {int(there.sum())} prompts and {len(lab.names)} probes, what is read at the prompt's end "
-        f"correlates with what is read over the reply by {read.r(END, 'reply')}, at the user's last token "
-        f"by {read.r(STOP, 'reply')} (paper 0.87 and 0.59); the two places with each other by "
+        f"correlates with what is read over the reply by {read.r(END, 'reply')}, at the end of the user's "
+        f"statement by {read.r(STOP, 'reply')} (paper 0.87 and 0.59); the two places with each other by "
         f"{read.r(STOP, END)} (paper 0.11).",
         (
-            read.table(),
+            read.table(apart),
             Table("emotions", {"emotion": lab.names, **read.each()}),
             Table(
                 "replies",
                 {
                     "prompt": texts,
+                    "statement": [message.text[: message.end] for message in messages],
+                    "request apart": [message.apart for message in messages],
                     "reply": [reply.text for reply in written],
                     "lexicon": [None if np.isnan(v) else round(float(v), 4) for v in valence],
                 },
@@ -71,24 +80,33 @@ def positions(lab: Lab) -> Result:
         (
             Drawn(
                 "places",
-                _heat(lab, read.z, shown, apart),
+                _heat(lab, read.z, shown, first),
                 "z of the display emotions on messages whose own emotion is not the one that fits the reply: "
-                "at the user's last token (left) and at the prompt's end (right). It shows what is read, not "
-                "what is felt, and whose emotion it is it does not say.",
+                "at the end of the user's statement (left) and at the prompt's end (right). It shows what is "
+                "read, not what is felt, and whose emotion it is it does not say.",
             ),
             Drawn(
                 "foretelling",
                 _foretelling(read, lab.names),
-                "Each point an emotion: r over prompts with its own reading over the reply. Above the "
-                "diagonal the prompt's end foretells the reply better. A probe that reads the topic "
-                "correlates at both places without any state being carried.",
+                "Each point an emotion: r over prompts with its own reading over the reply, at the end of "
+                "the user's statement and at the prompt's end. Above the diagonal the prompt's end foretells "
+                "the reply better. A probe that reads the topic correlates at both places without any state "
+                "being carried.",
             ),
         ),
-        (*read.checks(), _risen(lab, read.z, apart), _judged(lab, read.z[END], valence[there])),
+        (*read.checks(), _risen(lab, read.z, first), _judged(lab, read.z[END], valence[there])),
         (
             f"Replies are the model's own, greedy, of at most {TOKENS[lab.scale]} tokens. r is over all "
             "prompts and probes at once, each probe less its mean over prompts, so that a probe that is "
             "always high adds nothing (as they come: table). Intervals: bootstrap over prompts.",
+            "The statement's end is the token with the last character of the full stop (or !, ?, … and a "
+            "closing quote) before the questions and requests that a message ends with. "
+            f"{sum(apart)} of the {len(apart)} prompts state something before they ask; the others end in no "
+            "request or are nothing else, and are read at the end of the message. The user's last token is "
+            "judged by no rule: the tables have it, and the prompts with statement and request apart alone.",
+            "z at the statement's end is referred to the statement's end of letters, one for each emotion, "
+            "and at the prompt's end to the end of the same letters' prompts: what every text does at such a "
+            "place is in no z.",
             "Controls (table): the same r with the replies of other prompts, near 0; and along random "
             "directions of the same residuals. What random directions do as well is the residual stream's "
             "doing and not an emotion's.",
@@ -105,7 +123,7 @@ def _risen(lab: Lab, z: Places, n: int) -> Check:
     if RISES in lab.names and n:
         return rise(z, lab.names, RISES, n)
     why = f"no “{RISES}” vector" if n else "no replies"
-    return unjudged(f"“{RISES}” rises from the user's last token to the prompt's end", "in all 8", "–", why)
+    return unjudged(f"“{RISES}” rises from the statement's end to the prompt's end", "in all 8", "–", why)
 
 
 def _judged(
@@ -153,7 +171,7 @@ def _foretelling(read: Read, names: Sequence[str]) -> Drawing:
     )
     chart.add_shape(type="line", x0=-1, y0=-1, x1=1, y1=1, line={"color": GREY, "dash": "dot"})
     chart.update_layout(
-        xaxis_title="r, user's last token → reply",
+        xaxis_title="r, statement's end → reply",
         yaxis_title="r, prompt's end → reply",
         xaxis_range=[-0.5, 1],
         yaxis_range=[-0.5, 1],

@@ -53,6 +53,10 @@ DIALOGUES = ("speakers", "deflection")
 WITH_LEXICON = ("positions", "causal")
 """Studies that judge replies by a lexicon too, where it is installed."""
 
+METHOD: dict[str, int] = {"positions": 2}
+"""The number of a study's method, 1 where none is named; one more makes what was kept of the study be run
+again."""
+
 
 def chosen(only: Sequence[str]) -> list[str]:
     """The studies wanted, in order; all where none is named.
@@ -131,6 +135,8 @@ def _key(lab: Lab, name: str, texts: Sequence[str]) -> str:
         "dialogues": lab.more.digest if name in DIALOGUES else "",
         "version": __version__,
     }
+    if name in METHOD:
+        facts["method"] = METHOD[name]
     if name == "geometry":
         facts["card"] = lab.vectors.card.get("sections", {}).get("reliability")
     if name in WITH_LEXICON:
