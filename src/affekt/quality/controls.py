@@ -1,17 +1,50 @@
-"""Random directions beside the concepts, so that any engine can steer by them as by a concept."""
+"""Directions beside the concepts, random ones above all: any engine steers by them as by a concept."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from affekt.concepts import Concept
 from affekt.steering.control import random_directions
 from affekt.vectors.conceptvectors import ConceptVectors, Provenance
 
-__all__ = ["with_random"]
+__all__ = ["with_directions", "with_random"]
+
+
+def with_directions(
+    vectors: ConceptVectors, names: Sequence[str], stack: Float[Tensor, "layers directions d_model"]
+) -> ConceptVectors:
+    """The vectors and directions under names of their own, which steer and have no reference to be read by.
+
+    Args:
+        vectors: the concepts.
+        names: of the directions; none is a concept's.
+        stack: the directions at each layer that the vectors hold; their lengths do not count.
+
+    Raises:
+        VectorsError: a name is a concept's, or a shape does not fit.
+    """
+    moments = torch.zeros(len(vectors.layers), vectors.mean.shape[1], len(names))
+    return vectors.join(
+        replace(
+            vectors,
+            concepts=tuple(Concept(name) for name in names),
+            raw=stack,
+            projected=stack,
+            whitened=stack,
+            weight=stack,
+            mean=moments,
+            std=torch.ones_like(moments),
+            doses=torch.full((len(names),), torch.nan),
+            provenance=Provenance(vectors.provenance.model, {}, {}),
+            card={},
+        )
+    )
 
 
 def with_random(
@@ -36,24 +69,10 @@ def with_random(
     kind = "mixture" if spanned else "random"
     names = tuple(f"{kind} direction {i + 1}" for i in range(n))
     d = vectors.provenance.model.d_model
-    stack: Tensor = torch.stack(
+    stack = torch.stack(
         [
             random_directions(n, d, seed, sample=vectors.directions(layer) if spanned else None)
             for layer in vectors.layers
         ]
     )
-    moments = torch.zeros(len(vectors.layers), vectors.mean.shape[1], n)
-    drawn = replace(
-        vectors,
-        concepts=tuple(Concept(name) for name in names),
-        raw=stack,
-        projected=stack,
-        whitened=stack,
-        weight=stack,
-        mean=moments,
-        std=torch.ones_like(moments),
-        doses=torch.full((n,), torch.nan),
-        provenance=Provenance(vectors.provenance.model, {}, {}),
-        card={},
-    )
-    return vectors.join(drawn), names
+    return with_directions(vectors, names, stack), names

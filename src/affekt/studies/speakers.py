@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
 from affekt.concepts.dialogues import TwoEmotions
 from affekt.concepts.shipped import stories as shipped_stories
@@ -16,6 +15,7 @@ from affekt.quality.figure import Figure
 from affekt.studies.agreement import Words, alike, own_above_others
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
+from affekt.studies.reacting import reacting
 from affekt.studies.regulation import regulation, shared
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
 from affekt.studies.turns import KINDS, OTHER_A, OTHER_U, PRESENT_A, PRESENT_U, by_emotion, of_turns
@@ -33,7 +33,10 @@ def speakers(lab: Lab) -> Result:
     sides = {role: Counter(getattr(d, role) for d in dialogues) for role in ("user", "assistant")}
     names = [n for n in lab.names if all(n in side for side in sides.values())]
     fewest = min((side[n] for side in sides.values() for n in names), default=0)
-    vectors = _vectors(lab, dialogues, names)
+    made = by_emotion(of_turns(lab, dialogues, lab.vectors.layers), dialogues, names)
+    read = lab.vectors.place(lab.vectors.read_layer)
+    vectors = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
+    vectors |= {kind: unit(own[read]) for kind, own in made.items()}
     words = Words(_texts(dialogues, names))
     cosines = {(a, b): (vectors[a] @ vectors[b].T).double().numpy() for a in vectors for b in vectors}
     said = {(a, b): words.cosines(a, b) for a in vectors for b in vectors}
@@ -57,6 +60,7 @@ def speakers(lab: Lab) -> Result:
     checks = _checks(model, plainly)
     facing = (OTHER_A, PRESENT_A)
     near, regulated = regulation(lab, names, cosines[facing], said[facing], shared(dialogues, names))
+    steered = reacting(lab, made, names)
     same, crossed = (mean(model[pair], "emotions") for pair in ((PRESENT_A, PRESENT_U), (PRESENT_A, OTHER_A)))
     spoken = mean(plainly[PRESENT_A, PRESENT_U], "emotions")
     shares = np.array([[model[a, b].mean() for b in vectors] for a in vectors])
@@ -66,7 +70,7 @@ def speakers(lab: Lab) -> Result:
         f"A vector of the speaker's own emotion, made on the assistant's turns, is nearer to that of the "
         f"same emotion on the user's turns than {same} of the other emotions are (0.5 by chance; words alone "
         f"{spoken}); a vector of the other's emotion is by {crossed}.",
-        (table, near),
+        (table, near, *steered.tables),
         (
             Drawn(
                 "kinds",
@@ -75,8 +79,9 @@ def speakers(lab: Lab) -> Result:
                 "vectors; 0.5 is chance. Of few dialogues: a figure near 0.5 may be noise of the vectors, "
                 "and one above it may be the words that dialogues of one emotion share (table, beside it).",
             ),
+            *steered.drawn,
         ),
-        (*checks, *regulated),
+        (*checks, *regulated, *steered.checks),
         (
             f"{len(dialogues)} dialogues, {len(names)} emotions, at least {fewest} for each word and side; "
             f"vectors at layer {lab.vectors.read_layer}, means over a role's turns less the mean over "
@@ -88,14 +93,10 @@ def speakers(lab: Lab) -> Result:
             "residuals, ordered by the one emotion or the other: those of one dialogue can be the same "
             "vector. Regulation leaves such pairs out, and is held against ratings shuffled over the words; "
             "the other rows keep them, in vectors and words alike.",
+            "Steering by them: neutral components are not removed, and an emotion's vector is of as few "
+            "dialogues as said above.",
         ),
     )
-
-
-def _vectors(lab: Lab, dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, Tensor]:
-    rows = of_turns(lab, dialogues, [lab.vectors.read_layer])
-    stories = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
-    return stories | {kind: unit(own[0]) for kind, own in by_emotion(rows, dialogues, names).items()}
 
 
 def _texts(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, list[str]]:
