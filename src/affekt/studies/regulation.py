@@ -1,16 +1,19 @@
 """Emotion regulation between speakers (paper 6.3): what the other's emotion lies near to, rated by people.
 
-A dialogue gives the vectors of its user's emotion, as the other's, and of its assistant's emotion, as the
-speaker's own, the same residuals; so a pair of emotions from one dialogue says nothing of emotions and is
-left out, as is an emotion beside itself.
+The vectors of the other's emotions are made of dialogues of which people have rated the user's emotion and
+not the assistant's, those of the speaker's own emotions of dialogues of which they have rated the assistant's
+and not the user's. No turn is in both, and no dialogue has two ratings: where one has, vectors that hold one
+of its emotions and nothing of regulation go along with the rating of the other, by whatever the two happen to
+share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from affekt.concepts.dialogues import TwoEmotions
 from affekt.quality.bootstrap import statistic
@@ -18,94 +21,170 @@ from affekt.quality.figure import Figure
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Table, Verdict, unjudged
 
-__all__ = ["regulation", "shared", "weights"]
+__all__ = ["Facing", "facing", "regulation", "weights"]
 
 SHUFFLES = 2000
-"""Permutations of the ratings over the words."""
+"""Permutations of the dialogues' emotions, for each side."""
+
+RARE = 0.025
+"""Share of permutations as low as what is found, at most; of each side's."""
 
 LEAST = 0.2
 """Size of r from which on the paper's is said to be found."""
 
 FEWEST = 10
-"""Words with ratings and with a neighbour that is not left out, under which nothing is measured."""
+"""Emotions on each side under which nothing is measured."""
+
+BATCH = 100
+"""Permutations at a time."""
 
 
-def shared(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> Bool[np.ndarray, "others presents"]:
-    """Pairs that are left out: those of one dialogue (the user's emotion, the assistant's), and each emotion
-    with itself."""
-    out = np.eye(len(names), dtype=bool)
-    at = {name: i for i, name in enumerate(names)}
-    for dialogue in dialogues:
-        if dialogue.user in at and dialogue.assistant in at:
-            out[at[dialogue.user], at[dialogue.assistant]] = True
-    return out
+@dataclass(frozen=True, eq=False)
+class Facing:
+    """Rated emotions of users, and rated emotions of assistants, in dialogues of which no one has both."""
+
+    at: tuple[Int[np.ndarray, " user_rated"], Int[np.ndarray, " assistant_rated"]]
+    """Places of the dialogues of either side."""
+    shown: tuple[Int[np.ndarray, " user_rated"], Int[np.ndarray, " assistant_rated"]]
+    """Which of its side's emotions each of them shows."""
+    ratings: tuple[Float[np.ndarray, " others"], Float[np.ndarray, " presents"]]
+    """Ratings of either side's emotions."""
+    same: Bool[np.ndarray, "others presents"]
+    """An emotion beside itself, which is left out."""
+
+    def near(
+        self, gram: Float[np.ndarray, "dialogues dialogues"], clip: bool
+    ) -> Float[np.ndarray, " others"]:
+        """How the ratings around each emotion of the other differ from the mean rating, weighted by cosine.
+
+        Args:
+            gram: inner products of the dialogues' residuals (or words), less their mean.
+            clip: whether cosines under 0 weigh nothing.
+        """
+        return self._near(gram, clip, *(_shares(shown) for shown in self.shown))
+
+    def p(
+        self,
+        gram: Float[np.ndarray, "dialogues dialogues"],
+        clip: bool,
+        shuffles: int = SHUFFLES,
+        seed: int = 0,
+    ) -> tuple[float, float]:
+        """How often the covariance of `near` and ratings is as low with the emotions shuffled over dialogues.
+
+        First the users' emotions are shuffled over the dialogues of their side: exact where the assistant's
+        turns hold nothing of the user's emotion, whatever they hold of their own. Then the assistants' over
+        theirs: exact where they hold nothing of their own. Regulation needs both, so that the greater of the
+        two is its p. The covariance, since r has no scale: a single direction that holds the user's emotion
+        alone gives r = 1 or -1 by chance. Vectors are made anew for each shuffle.
+        """
+        rng = np.random.default_rng(seed)
+        own = [_shares(shown) for shown in self.shown]
+        found = self._covariance(self._near(gram, clip, *own))
+        slack = 1e-9 * abs(found)
+        out = []
+        for side in (0, 1):
+            low = 0
+            for drawn in _shuffled(self.shown[side], shuffles, rng):
+                both = (_shares(drawn), own[1]) if side == 0 else (own[0], _shares(drawn))
+                low += int((self._covariance(self._near(gram, clip, *both)) <= found + slack).sum())
+            out.append((1 + low) / (1 + shuffles))
+        return out[0], out[1]
+
+    def _near(
+        self,
+        gram: Float[np.ndarray, "dialogues dialogues"],
+        clip: bool,
+        others: Float[np.ndarray, "*users others user_rated"],
+        presents: Float[np.ndarray, "*assistants presents assistant_rated"],
+    ) -> Float[np.ndarray, "*drawn others"]:
+        between = others @ gram[np.ix_(*self.at)] @ np.swapaxes(presents, -1, -2)
+        lengths = [
+            np.sqrt(np.maximum(((share @ gram[np.ix_(at, at)]) * share).sum(axis=-1), 1e-12))
+            for share, at in zip((others, presents), self.at, strict=True)
+        ]
+        cosines = between / (lengths[0][..., :, None] * lengths[1][..., None, :])
+        near: Float[np.ndarray, "*drawn others"] = weights(cosines, self.same, clip) @ self.ratings[1]
+        return near
+
+    def _covariance(self, near: Float[np.ndarray, "*drawn others"]) -> Float[np.ndarray, "*drawn"]:
+        return np.asarray(near @ (self.ratings[0] - self.ratings[0].mean()))
+
+
+def facing(dialogues: Sequence[TwoEmotions], rated: Mapping[str, float]) -> Facing:
+    """Parts dialogues by whose emotion is rated; those in which both are, or neither, are left out."""
+    users = [i for i, d in enumerate(dialogues) if d.user in rated and d.assistant not in rated]
+    assistants = [i for i, d in enumerate(dialogues) if d.assistant in rated and d.user not in rated]
+    others, one = _emotions(dialogues[i].user for i in users)
+    presents, other = _emotions(dialogues[i].assistant for i in assistants)
+    return Facing(
+        (np.array(users, dtype=int), np.array(assistants, dtype=int)),
+        (one, other),
+        (
+            np.array([rated[n] for n in others], dtype=float),
+            np.array([rated[n] for n in presents], dtype=float),
+        ),
+        others[:, None] == presents[None],
+    )
 
 
 def regulation(
     lab: Lab,
-    names: Sequence[str],
-    cosines: Float[np.ndarray, "others presents"],
-    words: Float[np.ndarray, "others presents"],
-    out: Bool[np.ndarray, "others presents"],
+    dialogues: Sequence[TwoEmotions],
+    turns: Float[np.ndarray, "dialogues dialogues"],
+    words: Float[np.ndarray, "dialogues dialogues"],
 ) -> tuple[Table, list[Check]]:
     """r between the other's rating and the mean rating of the present-speaker vectors near to it.
 
     Args:
         lab: holds the human norms.
-        names: the emotions of both axes.
-        cosines: of other-speaker vectors with present-speaker ones on the same tokens.
-        words: the same by the words alone.
-        out: pairs that are left out, of `shared`.
+        dialogues: of two emotions, each dialogue's own.
+        turns: inner products of residuals over the assistant's turns, less their mean.
+        words: of the words of these turns.
     """
     rows, checks = [], []
     for axis in ("valence", "arousal"):
         places, ratings = lab.norms_of(axis)
-        known = {lab.names[i]: value for i, value in zip(places, ratings, strict=True)}
-        at = [i for i, name in enumerate(names) if name in known]
-        at = [i for i in at if not out[i, at].all()]
-        own, without = np.array([known[names[i]] for i in at]), out[np.ix_(at, at)]
-        if len(at) < FEWEST or without.all(axis=1).any():
-            checks.append(
-                unjudged(_WHAT[axis], _PAPER[axis], "–", "too few pairs of different dialogues", 16)
-            )
+        sides = facing(dialogues, {lab.names[i]: float(v) for i, v in zip(places, ratings, strict=True)})
+        if min(len(some) for some in sides.ratings) < FEWEST:
+            why = "too few dialogues of which one emotion is rated and the other is not"
+            checks.append(unjudged(_WHAT[axis], _PAPER[axis], "–", why, 16))
             continue
-        for how in ("clipped at 0", "plain"):
-            taken = {
-                source: weights(matrix[np.ix_(at, at)], without, how == "clipped at 0")
-                for source, matrix in (("vectors", cosines), ("words alone", words))
-            }
-            found = {source: _r(weight @ own, own) for source, weight in taken.items()}
-            reach = {source: _reach(weight, own) for source, weight in taken.items()}
+        for clip in (True, False):
+            near = {source: sides.near(gram, clip) for source, gram in _sources(turns, words)}
+            found = {source: _r(some, sides.ratings[0]) for source, some in near.items()}
+            p = {source: sides.p(gram, clip) for source, gram in _sources(turns, words)}
             rows += [
                 {
                     "axis": axis,
                     "of": source,
-                    "weights": how,
+                    "weights": "clipped at 0" if clip else "plain",
                     "r": figure.value,
                     "low": figure.low,
                     "high": figure.high,
-                    "2.5 % of shuffles": reach[source][0],
-                    "97.5 % of shuffles": reach[source][1],
+                    "as low, users' emotions shuffled": p[source][0],
+                    "as low, assistants' emotions shuffled": p[source][1],
+                    "least p attainable": 1 / (1 + SHUFFLES),
                     "n": figure.n,
                 }
                 for source, figure in found.items()
             ]
-            if how == "clipped at 0":
-                beyond = _beyond(taken["vectors"] @ own, taken["words alone"] @ own, own)
-                checks.append(_check(axis, found, reach["vectors"], beyond))
+            if clip:
+                beyond = _beyond(near["vectors"], near["words alone"], sides.ratings[0])
+                checks.append(_check(axis, found, p["vectors"], beyond))
     return Table.of("regulation", rows), checks
 
 
 def weights(
-    cosines: Float[np.ndarray, "others presents"], out: Bool[np.ndarray, "others presents"], clip: bool
-) -> Float[np.ndarray, "others presents"]:
+    cosines: Float[np.ndarray, "*drawn others presents"], out: Bool[np.ndarray, "others presents"], clip: bool
+) -> Float[np.ndarray, "*drawn others presents"]:
     """What gives, times the ratings, the mean rating around each other-speaker emotion, weighted by cosine,
     less the plain mean of the same ratings: the ones left out count in neither."""
     near = np.where(out, 0.0, np.clip(cosines, 0, None) if clip else cosines)
-    total = np.abs(near).sum(axis=1, keepdims=True)
+    total = np.abs(near).sum(axis=-1, keepdims=True)
     near = near / np.where(total == 0, 1, total)
-    plain = ~out / np.maximum((~out).sum(axis=1, keepdims=True), 1)
-    less: Float[np.ndarray, "others presents"] = near - near.sum(axis=1, keepdims=True) * plain
+    plain = ~out / np.maximum((~out).sum(axis=-1, keepdims=True), 1)
+    less: Float[np.ndarray, "*drawn others presents"] = near - near.sum(axis=-1, keepdims=True) * plain
     return less
 
 
@@ -116,16 +195,16 @@ _WHAT = {
 _PAPER = {"valence": "r = 0.07, none", "arousal": "r = −0.47"}
 
 
-def _check(axis: str, found: dict[str, Figure], reach: tuple[float, float], beyond: Figure) -> Check:
+def _check(axis: str, found: dict[str, Figure], p: tuple[float, float], beyond: Figure) -> Check:
     main = found["vectors"]
     here = (
-        f"{main}; 95 % of shuffled ratings within {reach[0]:.2f} and {reach[1]:.2f}; words alone "
-        f"{found['words alone']}; beyond words {beyond}"
+        f"{main}; as low with users' emotions shuffled p = {p[0]:.4f}, assistants' p = {p[1]:.4f}; "
+        f"words alone {found['words alone']}; beyond words {beyond}"
     )
     if axis == "valence":
         rule = "not judged: that nothing is there is found in a random network as well"
         return Check(_WHAT[axis], _PAPER[axis], "–", here, rule, "not measured", 16)
-    rare, large, more = main.value < reach[0], main.value <= -LEAST, beyond.high < 0
+    rare, large, more = max(p) <= RARE, main.value <= -LEAST, beyond.high < 0
     verdict: Verdict = (
         "reproduced" if rare and large and more else "partly" if rare and large else "not reproduced"
     )
@@ -134,11 +213,37 @@ def _check(axis: str, found: dict[str, Figure], reach: tuple[float, float], beyo
         _PAPER[axis],
         "–",
         here,
-        f"below 97.5 % of shuffled ratings, at least {LEAST:g} in size, and below words alone (95 % interval "
-        "of the difference); partly: all but the last",
+        f"as low in at most {RARE:.1%} of shuffles of the users' emotions, and of the assistants'; at least "
+        f"{LEAST:g} in size; and below words alone (95 % interval of the difference); partly: all but this",
         verdict,
         16,
     )
+
+
+def _sources(turns: np.ndarray, words: np.ndarray) -> tuple[tuple[str, np.ndarray], ...]:
+    return ("vectors", turns), ("words alone", words)
+
+
+def _emotions(shown: Iterable[str]) -> tuple[np.ndarray, Int[np.ndarray, " dialogues"]]:
+    """The emotions, and which of them each dialogue shows."""
+    emotions, places = np.unique(np.array(list(shown), dtype=str), return_inverse=True)
+    return emotions, places.astype(int)
+
+
+def _ratings(emotions: np.ndarray, rated: Mapping[str, float]) -> Float[np.ndarray, " emotions"]:
+    return np.array([rated[name] for name in emotions], dtype=np.float64)
+
+
+def _shuffled(shown: Int[np.ndarray, " dialogues"], n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    for first in range(0, n, BATCH):
+        yield rng.permuted(np.tile(shown, (min(BATCH, n - first), 1)), axis=1)
+
+
+def _shares(shown: Int[np.ndarray, "*drawn dialogues"]) -> Float[np.ndarray, "*drawn emotions dialogues"]:
+    """What gives each emotion's mean over the dialogues that show it."""
+    one = (shown[..., None, :] == np.arange(shown.max() + 1)[:, None]).astype(np.float64)
+    shares: Float[np.ndarray, "*drawn emotions dialogues"] = one / one.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def _r(a: Float[np.ndarray, " emotions"], b: Float[np.ndarray, " emotions"]) -> Figure:
@@ -159,16 +264,3 @@ def _corr(a: Float[np.ndarray, " emotions"], b: Float[np.ndarray, " emotions"]) 
     x, y = a - a.mean(), b - b.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size else 0.0
-
-
-def _reach(
-    weight: Float[np.ndarray, "others presents"], ratings: Float[np.ndarray, " presents"]
-) -> tuple[float, float]:
-    """What 95 % of permutations of the ratings over the words stay within, pairs left out as before."""
-    rng = np.random.default_rng(0)
-    drawn = rng.permuted(np.tile(ratings, (SHUFFLES, 1)), axis=1)
-    near = drawn @ weight.T
-    x, y = (some - some.mean(axis=1, keepdims=True) for some in (near, drawn))
-    size = np.sqrt((x * x).sum(axis=1) * (y * y).sum(axis=1))
-    low, high = np.quantile((x * y).sum(axis=1) / np.where(size == 0, 1, size), (0.025, 0.975))
-    return float(low), float(high)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
 from affekt.concepts.dialogues import TwoEmotions
 from affekt.concepts.shipped import stories as shipped_stories
@@ -16,7 +18,7 @@ from affekt.studies.agreement import Words, alike, own_above_others
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.reacting import reacting
-from affekt.studies.regulation import regulation, shared
+from affekt.studies.regulation import regulation
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
 from affekt.studies.turns import KINDS, OTHER_A, OTHER_U, PRESENT_A, PRESENT_U, by_emotion, of_turns
 from affekt.vectors.directions import unit
@@ -33,7 +35,8 @@ def speakers(lab: Lab) -> Result:
     sides = {role: Counter(getattr(d, role) for d in dialogues) for role in ("user", "assistant")}
     names = [n for n in lab.names if all(n in side for side in sides.values())]
     fewest = min((side[n] for side in sides.values() for n in names), default=0)
-    made = by_emotion(of_turns(lab, dialogues, lab.vectors.layers), dialogues, names)
+    rows = of_turns(lab, dialogues, lab.vectors.layers)
+    made = by_emotion(rows, dialogues, names)
     read = lab.vectors.place(lab.vectors.read_layer)
     vectors = {STORIES: lab.units()[[lab.names.index(name) for name in names]]}
     vectors |= {kind: unit(own[read]) for kind, own in made.items()}
@@ -58,8 +61,7 @@ def speakers(lab: Lab) -> Result:
         ],
     )
     checks = _checks(model, plainly)
-    facing = (OTHER_A, PRESENT_A)
-    near, regulated = regulation(lab, names, cosines[facing], said[facing], shared(dialogues, names))
+    near, regulated = regulation(lab, dialogues, *_turns(rows["assistant"][read], dialogues))
     steered = reacting(lab, made, names)
     same, crossed = (mean(model[pair], "emotions") for pair in ((PRESENT_A, PRESENT_U), (PRESENT_A, OTHER_A)))
     spoken = mean(plainly[PRESENT_A, PRESENT_U], "emotions")
@@ -91,8 +93,9 @@ def speakers(lab: Lab) -> Result:
             "A random network agrees no better than the words do, so only what goes beyond them counts.",
             "Vectors of one's own and of the other's emotion on the same turns are means of the same "
             "residuals, ordered by the one emotion or the other: those of one dialogue can be the same "
-            "vector. Regulation leaves such pairs out, and is held against ratings shuffled over the words; "
-            "the other rows keep them, in vectors and words alike.",
+            "vector, in vectors and words alike. Regulation takes the other's emotions from dialogues of "
+            "which people have rated the user's emotion alone, one's own from those of which they have rated "
+            "the assistant's alone, and is held against shuffles of either side's emotions over dialogues.",
             "Steering by them: neutral components are not removed, and an emotion's vector is of as few "
             "dialogues as said above.",
         ),
@@ -118,6 +121,15 @@ def _texts(dialogues: Sequence[TwoEmotions], names: Sequence[str]) -> dict[str, 
             for name in names
         ]
     return texts
+
+
+def _turns(
+    rows: Float[Tensor, "dialogues d_model"], dialogues: Sequence[TwoEmotions]
+) -> tuple[Float[np.ndarray, "dialogues dialogues"], Float[np.ndarray, "dialogues dialogues"]]:
+    """Inner products of the assistant's turns less their mean: of the residuals, and of the words."""
+    apart = (rows - rows.mean(dim=0)).double()
+    texts = [" ".join(str(m["content"]) for m in d.messages if m["role"] == "assistant") for d in dialogues]
+    return (apart @ apart.T).numpy(), Words({"turns": texts}).cosines("turns", "turns")
 
 
 def _row(pair: tuple[str, str], model: np.ndarray, said: np.ndarray) -> dict[str, object]:
