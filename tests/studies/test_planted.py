@@ -13,6 +13,7 @@ from affekt.concepts import Source, emotions
 from affekt.engines import Collected, TransformersEngine
 from affekt.models.prompt import Encoded, encode
 from affekt.quality.bootstrap import mean, share
+from affekt.quality.figure import Figure
 from affekt.studies import Lab, changes, intensity, places, positions
 from affekt.studies.affects import affects
 from affekt.studies.bank import Bank, bank
@@ -180,7 +181,7 @@ def test_clusters_are_judged_as_the_rule_says() -> None:
     def judged(agreement: float, stability: float) -> Check:
         row = {"agreement with the paper": agreement, "stability": stability}
         limits = ("agreement by chance, 97.5 %", "agreement without structure", "stability without structure")
-        return _clustered(row | dict.fromkeys(limits, 0.3))[0]
+        return _clustered(row | dict.fromkeys(limits, 0.3), Figure(agreement, 0.0, 1.0, 60, "emotions"))[0]
 
     assert judged(0.5, 0.5).verdict == "reproduced" and judged(0.2, 0.2).verdict == "not reproduced"
     assert judged(0.5, 0.2).verdict == "partly" and judged(0.2, 0.5).verdict == "not reproduced"

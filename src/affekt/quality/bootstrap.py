@@ -1,4 +1,4 @@
-"""Intervals: bootstrap over texts (or over whole groups of them), and Wilson's for counts."""
+"""Intervals: bootstrap over texts (or over whole groups of them), Wilson's for counts, and a jackknife."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from affekt.quality.figure import Figure
 
-__all__ = ["RESAMPLES", "count", "gain", "mean", "share", "statistic"]
+__all__ = ["RESAMPLES", "count", "gain", "jackknife", "mean", "share", "statistic"]
 
 RESAMPLES = 4000
 """Bootstrap samples."""
@@ -105,6 +105,21 @@ def statistic(
     drawn = [measure(rng.integers(n, size=n)) for _ in range(resamples)]
     low, high = np.nanquantile(drawn, _QUANTILES)
     return Figure(float(measure(np.arange(n))), float(low), float(high), n, of)
+
+
+def jackknife(measure: Callable[[Int[np.ndarray, " kept"]], float], n: int, of: str) -> Figure:
+    """A statistic of `n` items with the interval of the jackknife (Efron & Stein 1981), each left out once.
+
+    For statistics to which an item drawn twice does something of its own, such as the shares of components or
+    the agreement of two partitions: a bootstrap would raise them.
+    """
+    everything = np.arange(n)
+    whole = float(measure(everything))
+    if n < 2:
+        return Figure(whole, nan, nan, n, of)
+    without = np.array([measure(np.delete(everything, i)) for i in everything])
+    reach = float(norm.ppf(_QUANTILES[1]) * np.sqrt((n - 1) * without.var()))
+    return Figure(whole, whole - reach, whole + reach, n, of)
 
 
 def _wilson(hits: float, n: int) -> tuple[float, float]:

@@ -13,9 +13,11 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 
 from affekt.errors import AffektError
+from affekt.quality.bootstrap import jackknife
+from affekt.quality.figure import Figure
 from affekt.studies.result import Table
 
-__all__ = ["K", "clusters", "neighbourhood", "order"]
+__all__ = ["K", "agreement", "clusters", "neighbourhood", "order"]
 
 K = 10
 """Clusters that are shown (paper 5.1)."""
@@ -63,6 +65,14 @@ def clusters(
         if k == K or (k < K and k == max(t for t in TRIED if t < len(units))):
             best = labels
     return best, Table.of("clusters", rows)
+
+
+def agreement(labels: Int[np.ndarray, " emotions"], paper: Sequence[str]) -> Figure:
+    """Adjusted Rand index of a partition with the paper's clusters, its interval over emotions."""
+    named = np.asarray(paper)
+    return jackknife(
+        lambda kept: float(adjusted_rand_score(named[kept], labels[kept])), len(labels), "emotions"
+    )
 
 
 def order(units: Float[np.ndarray, "emotions d_model"]) -> Int[np.ndarray, " emotions"]:

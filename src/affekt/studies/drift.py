@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure as Drawing
 from plotly.graph_objects import Scatter
 
 from affekt.engines import Sampling, TransformersEngine
-from affekt.quality.bootstrap import mean
+from affekt.quality.bootstrap import count, gain, mean
 from affekt.quality.coherence import everyday, losses
 from affekt.quality.controls import with_random
 from affekt.quality.naming import DISPLAY
@@ -44,6 +44,12 @@ WRITING = 16
 RISE = 0.01
 """Nats a token by which a stronger dose must cost more to count as costing more."""
 
+MORE = 0.3
+"""How many more replies must break."""
+
+STEADY = (0.9, 0.8)
+"""Share of the concepts whose cost must rise at every step, and the least lower end of its interval."""
+
 BROKEN = 1.0
 """Nats a token by which a steered reply may surprise the unsteered model before it counts as broken; a reply
 that goes round in circles counts as broken too."""
@@ -73,7 +79,6 @@ def drift(lab: Lab) -> Result:
         for i, arm in enumerate(arms)
     ]
     at_last = mean(own[:, -1], "concepts")
-    rises = float((np.diff(own, axis=1) > RISE).all(axis=1).mean())
     order = np.argsort(-own[:, -1])
     costly = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[:3])
     cheap = ", ".join(f"{lab.vectors.names[i]} {own[i, -1]:.1f}" for i in order[::-1][:3])
@@ -102,24 +107,40 @@ def drift(lab: Lab) -> Result:
                 "token, loop or are empty. Dotted: random directions of the same norm. Few replies a point.",
             ),
         ),
-        (
-            Check(
-                "coherence falls with strength",
-                "content is getting lost at 0.5",
-                "93 → 53 → 24 of 100 at 0.1, 0.2, 0.3",
-                f"broken {weak:.2f} at {doses[0]:g}, {strong:.2f} at {doses[-1]:g} (n = {len(shown)} "
-                f"emotions x "
-                f"{len(prompts)} replies); cost rises at every step for {rises:.0%} of {len(own)} concepts",
-                "at least 0.3 more replies broken at the strongest dose than at the weakest, and the cost "
-                f"rising by {RISE:g} nats at every step for 9 concepts in 10; partly: one of the two",
-                ("not reproduced", "partly", "reproduced")[int(strong - weak >= 0.3) + int(rises >= 0.9)],
-            ),
-        ),
+        (_falls(rows, [doses[0], doses[-1]], own),),
         (
             f"{len(prompts)} everyday questions, greedy replies of {TOKENS} tokens; what every concept costs "
             f"is measured on {COSTED[lab.scale]} of them. Doses in mean residual norms, shared out over "
             f"{len(lab.vectors.steer_layers)} layers, {lab.vectors.steer_variant} vectors.",
         ),
+    )
+
+
+def _falls(
+    rows: Sequence[Mapping[str, Any]], ends: Sequence[float], cost: Float[np.ndarray, "concepts doses"]
+) -> Check:
+    """Whether more replies break at the strongest dose than at the weakest, and the cost rises at every
+    step."""
+    weak, strong = (
+        np.array([row["broken"] for row in rows if row["dose"] == dose and not row["random"]])
+        for dose in ends
+    )
+    more = gain(strong, weak, "emotions")
+    steady = (np.diff(cost, axis=1) > RISE).all(axis=1)
+    rises = count(float(steady.sum()), len(steady), "concepts")
+    breaks = more.value >= MORE and more.low > 0
+    return Check(
+        "coherence falls with strength",
+        "content is getting lost at 0.5",
+        "93 → 53 → 24 of 100 at 0.1, 0.2, 0.3",
+        f"broken {weak.mean():.2f} at {ends[0]:g}, {strong.mean():.2f} at {ends[1]:g}: {more} more, of "
+        f"{int(rows[0]['n'])} replies each; cost rises at every step for {rises}",
+        f"at least {MORE:g} more replies broken at the strongest dose than at the weakest (95 % interval "
+        f"above 0), and the cost rising by {RISE:g} nats at every step for 9 concepts in 10 (lower end of "
+        f"the interval at least {STEADY[1]:g}); partly: one of the two",
+        ("not reproduced", "partly", "reproduced")[
+            int(breaks) + int(rises.value >= STEADY[0] and rises.low >= STEADY[1])
+        ],
     )
 
 

@@ -10,12 +10,14 @@ from plotly.graph_objects import Figure as Drawing
 from plotly.graph_objects import Scatter
 
 from affekt.quality.affect import components
+from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY, RED
 from affekt.studies.affects import affects
 from affekt.studies.ceilings import ceilings
-from affekt.studies.clusters import K, clusters, neighbourhood, order
+from affekt.studies.clusters import K, agreement, clusters, neighbourhood, order
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
+from affekt.studies.leading import leading
 from affekt.studies.likeness import layers_alike, variants_alike
 from affekt.studies.result import Check, Drawn, Result, Table
 
@@ -34,6 +36,7 @@ def geometry(lab: Lab) -> Result:
     cosines = units @ units.T
     paper = [lab.vectors.concepts[i].cluster or "" for i in lab.emotions]
     labels, partitions = clusters(units, paper)
+    agreed = agreement(labels, paper)
     places, trust = neighbourhood(units)
     scores, variance = components(units, 3)
     axes, found = affects(lab)
@@ -82,7 +85,7 @@ def geometry(lab: Lab) -> Result:
             ),
             layers_drawn,
         ),
-        checks=(*found, *_clustered(row), *steady),
+        checks=(leading(units), *found, *_clustered(row, agreed), *steady),
         notes=(
             "The search for the component is part of its test: best of three against best of three under "
             "shuffled ratings. The axes are judged on the denoised vectors; raw and whitened ones stand in "
@@ -108,7 +111,7 @@ def _row_of(table: Table, k: int) -> dict[str, Any]:
     return {key: values[ks.index(k)] for key, values in table.columns.items()} if k in ks else {}
 
 
-def _clustered(row: dict[str, Any]) -> list[Check]:
+def _clustered(row: dict[str, Any], agreed: Figure) -> list[Check]:
     beyond = row["agreement with the paper"] > max(
         row["agreement by chance, 97.5 %"], row["agreement without structure"]
     )
@@ -118,8 +121,9 @@ def _clustered(row: dict[str, Any]) -> list[Check]:
             "k-means finds the paper's clusters (adjusted Rand index)",
             "10 named clusters",
             "–",
-            f"{row['agreement with the paper']:.2f}, over seeds {row['stability']:.2f} (n = 20 starts)",
-            "above 97.5 % of shuffles and vectors without structure, and more stable than the latter; "
+            f"{agreed}; over seeds {row['stability']:.2f} (n = 20 starts)",
+            "above 97.5 % of shuffles and vectors without structure, and more stable than the latter (the "
+            "interval is a jackknife of the agreement of this partition, not of another one's); "
             "partly: the first alone",
             "reproduced" if beyond and stable else "partly" if beyond else "not reproduced",
         )

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.special import expit
 
-from affekt.quality.bootstrap import mean
+from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
 from affekt.studies.choices import compared_under
 from affekt.studies.elo import elo
 from affekt.studies.lab import Lab
 from affekt.vectors import ConceptVectors
 
-__all__ = ["DOSE", "Moved", "matches", "moved"]
+__all__ = ["DOSE", "Moved", "apart", "matches", "moved"]
 
 DOSE = 0.5
 """Mean residual norms on the words of the steered activities (paper 4.4)."""
@@ -79,6 +79,20 @@ def moved(
     found = {}
     for arm, outcomes in zip(arms, steered, strict=True):
         after, _ = elo(expit(outcomes), played)
-        change = (after - before)[half] - (after - before)[rest].mean()
-        found[arm] = Moved(arm, mean(change, "activities"))
+        found[arm] = Moved(arm, apart(after - before, half, rest))
     return found
+
+
+def apart(
+    change: Float[np.ndarray, " items"], half: Int[np.ndarray, " steered"], rest: Int[np.ndarray, " others"]
+) -> Figure:
+    """The mean change of the steered less that of the others; both halves are drawn anew."""
+    steered = np.zeros(len(change), dtype=bool)
+    steered[half] = True
+    at = np.concatenate([half, rest])
+
+    def difference(drawn: Int[np.ndarray, " drawn"]) -> float:
+        own, of = change[at[drawn]], steered[at[drawn]]
+        return float(own[of].mean() - own[~of].mean()) if 0 < of.sum() < len(of) else float("nan")
+
+    return statistic(difference, len(at), "activities")

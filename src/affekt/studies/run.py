@@ -53,7 +53,15 @@ DIALOGUES = ("speakers", "deflection")
 WITH_LEXICON = ("positions", "causal")
 """Studies that judge replies by a lexicon too, where it is installed."""
 
-METHOD: dict[str, int] = {"positions": 2}
+METHOD: dict[str, int] = {
+    "geometry": 2,
+    "positions": 2,
+    "layers": 2,
+    "preferences": 2,
+    "speakers": 2,
+    "deflection": 2,
+    "drift": 2,
+}
 """The number of a study's method, 1 where none is named; one more makes what was kept of the study be run
 again."""
 

@@ -1,0 +1,104 @@
+"""Rules of rows that are judged on figures alone: each verdict is reached, and not by noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from affekt.quality.bootstrap import jackknife
+from affekt.studies.clusters import agreement
+from affekt.studies.drift import _falls
+from affekt.studies.halves import apart
+from affekt.studies.leading import leading
+from affekt.studies.preferences import _beyond, _link, _linked
+
+
+def units(*lengths: float, n: int = 100, d: int = 40) -> np.ndarray:
+    """Unit vectors that vary along a few directions of no coordinate more than along others."""
+    rng = np.random.default_rng(0)
+    axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    rows = rng.normal(size=(n, d)) * np.array([*lengths, *[1.0] * (d - len(lengths))]) @ axes
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def test_components_that_lead() -> None:
+    assert leading(units(6, 3)).verdict == "reproduced"
+    assert leading(units(4, 4)).verdict == "partly", "two of one length: neither leads"
+    assert leading(units(6)).verdict == "not reproduced", "one alone"
+    assert leading(units()).verdict == "not reproduced"
+    assert leading(units(6, 3)).row == 8
+
+
+def test_spread_of_the_coordinates_alone_is_no_component() -> None:
+    rows = np.random.default_rng(0).normal(size=(100, 40)) * np.array([6, 3, *[1.0] * 38])
+    assert leading(rows).verdict == "not reproduced"
+
+
+def test_a_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+    figure = jackknife(lambda kept: float(values[kept].mean()), 50, "values")
+    reach = 1.96 * values.std(ddof=1) / np.sqrt(50)
+    assert figure.high - figure.value == pytest.approx(reach, rel=1e-3)
+    assert np.isnan(jackknife(lambda kept: float(len(kept)), 1, "values").low)
+
+
+def test_agreement_of_partitions_has_an_interval() -> None:
+    paper = [f"cluster {i // 10}" for i in range(60)]
+    labels = np.arange(60) // 10
+    same, mixed = agreement(labels, paper), agreement(np.random.default_rng(0).permutation(labels), paper)
+    assert same.value == same.low == 1 and mixed.low < 0.1 and mixed.value < 0.1
+    labels[:12] = 9
+    some = agreement(labels, paper)
+    assert some.low < some.value < some.high and some.n == 60
+
+
+def test_both_halves_of_the_activities_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    half, rest = np.arange(0, 64, 2), np.arange(1, 64, 2)
+    change = np.zeros(64)
+    change[half], change[rest] = 10, rng.normal(0, 50, 32)
+    figure = apart(change, half, rest)
+    assert figure.n == 64 and figure.value == pytest.approx(10 - change[rest].mean())
+    assert figure.high - figure.low > 20, "the others vary, though the steered do not"
+
+
+def arms(emotions: float, chance: float, n: int = 30) -> list[dict[str, object]]:
+    """Directions whose effect follows their correlation, by so much."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for kind, slope in (("emotion", emotions), ("random", chance)):
+        for x in rng.normal(size=n):
+            effect = slope * x + rng.normal()
+            rows.append(
+                {
+                    "kind": kind,
+                    "effect": effect,
+                    "r of the steering direction": x,
+                    "r of the probe": x if kind == "emotion" else None,
+                }
+            )
+    return rows
+
+
+def test_emotions_must_follow_more_than_random_directions() -> None:
+    def verdict(emotions: float, chance: float) -> str:
+        rows = arms(emotions, chance)
+        return _linked(_link(rows, "emotion", "r of the probe"), _beyond(rows)).verdict
+
+    assert verdict(3, 0) == "reproduced" and verdict(3, 3) == "partly"
+    assert verdict(0, 0) == verdict(-3, 0) == "not reproduced"
+
+
+def test_coherence_must_fall_for_most() -> None:
+    def verdict(strong: float, steady: float) -> str:
+        rows: list[dict[str, object]] = [
+            {"dose": dose, "random": False, "broken": broken, "n": 2}
+            for dose, broken in ((0.1, 0.0), (0.6, float(strong)))
+            for _ in range(6)
+        ]
+        cost = np.tile([0.0, 0.5, 1.0], (100, 1))
+        cost[round(100 * steady) :, 2] = 0.5
+        return _falls(rows, (0.1, 0.6), cost).verdict
+
+    assert verdict(1, 1) == "reproduced" and verdict(1, 0.5) == verdict(0, 1) == "partly"
+    assert verdict(0.1, 0.85) == "not reproduced"
