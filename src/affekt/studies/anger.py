@@ -20,6 +20,7 @@ from affekt.studies.lab import Lab
 from affekt.studies.places import WORDS, of_prompts, of_replies
 from affekt.studies.replies import replies
 from affekt.studies.result import Check, Drawn, Table, by_sign
+from affekt.studies.stated import stated
 from affekt.vectors.directions import unit
 
 __all__ = ["WHAT", "Angers", "anger", "angers"]
@@ -69,7 +70,8 @@ def anger(lab: Lab, own: Angers) -> tuple[Table, Drawn, Check]:
     asked = messages()
     texts, kinds = [m.text for m in asked], np.array([m.kind for m in asked])
     written = replies(lab, lab.engine(), texts, TOKENS[lab.scale], stage="deflection, replies to provocation")
-    rows = {WORDS: of_prompts(lab, texts)[WORDS], PLACES[1]: of_replies(lab, written)}
+    asked_of = of_prompts(lab, [stated(text) for text in texts], "deflection, provocations")
+    rows = {WORDS: asked_of[WORDS], PLACES[1]: of_replies(lab, written)}
     read = {
         (name, place): _from_neutral((held @ direction).double().numpy(), kinds)
         for place, held in rows.items()

@@ -126,8 +126,8 @@ def _falls(
         for dose in ends
     )
     more = gain(strong, weak, "emotions")
-    steady = (np.diff(cost, axis=1) > RISE).all(axis=1)
-    rises = count(float(steady.sum()), len(steady), "concepts")
+    steady = int((np.diff(cost, axis=1) > RISE).all(axis=1).sum())
+    rises = count(steady, len(cost), "concepts")
     breaks = more.value >= MORE and more.low > 0
     return Check(
         "coherence falls with strength",

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from affekt.concepts.shipped import stories
+from affekt.concepts.text import plain
 from affekt.engines import Reply
 from affekt.models.prompt import Encoded, encode
 from affekt.steering.control import random_directions
@@ -34,7 +35,7 @@ vectors' reference for `END` rests too."""
 
 def letters() -> list[Stated]:
     """Messages of a user that favour no emotion, one for each of the 171."""
-    return [stated(text.body) for text in stories().only(form="message")]
+    return [stated(plain(text.body)) for text in stories().only(form="message")]
 
 
 def of_prompts(

@@ -250,10 +250,9 @@ def _linked(link: Figure, beyond: Figure) -> Check:
 def _beyond(rows: Sequence[Mapping[str, object]]) -> Figure:
     """r over emotions less r over the directions of chance; both are drawn anew."""
     of = np.array([row["kind"] == "emotion" for row in rows])
-    x = np.where(
-        of, *([row[key] for row in rows] for key in ("r of the probe", "r of the steering direction"))
-    )
-    x, y = x.astype(float), np.array([row["effect"] for row in rows], dtype=float)
+    key = {True: "r of the probe", False: "r of the steering direction"}
+    x = np.array([row[key[row["kind"] == "emotion"]] for row in rows], dtype=float)
+    y = np.array([row["effect"] for row in rows], dtype=float)
 
     def difference(drawn: np.ndarray) -> float:
         own = of[drawn]
