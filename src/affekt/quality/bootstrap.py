@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from affekt.quality.figure import Figure
 
-__all__ = ["RESAMPLES", "count", "gain", "jackknife", "mean", "share", "statistic"]
+__all__ = ["RESAMPLES", "count", "gain", "jackknife", "mean", "share", "statistic", "statistics"]
 
 RESAMPLES = 4000
 """Bootstrap samples."""
@@ -101,10 +101,24 @@ def statistic(
     """Any statistic of `n` items, given which of them are drawn, with its bootstrap interval."""
     if n == 0:
         return Figure(nan, nan, nan, 0, of)
+    return statistics(lambda drawn: (measure(drawn),), n, of, resamples, seed)[0]
+
+
+def statistics(
+    measure: Callable[[Int[np.ndarray, " drawn"]], Sequence[float]],
+    n: int,
+    of: str,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> tuple[Figure, ...]:
+    """Several statistics of the same `n` items, each with its interval from the same bootstrap samples."""
+    found = measure(np.arange(n))
     rng = np.random.default_rng(seed)
-    drawn = [measure(rng.integers(n, size=n)) for _ in range(resamples)]
-    low, high = np.nanquantile(drawn, _QUANTILES)
-    return Figure(float(measure(np.arange(n))), float(low), float(high), n, of)
+    drawn = np.array([measure(rng.integers(n, size=n)) for _ in range(resamples)])
+    low, high = np.nanquantile(drawn, _QUANTILES, axis=0)
+    return tuple(
+        Figure(float(value), float(a), float(b), n, of) for value, a, b in zip(found, low, high, strict=True)
+    )
 
 
 def jackknife(measure: Callable[[Int[np.ndarray, " kept"]], float], n: int, of: str) -> Figure:

@@ -22,7 +22,7 @@ class Words:
     """Texts of emotions, by their words alone: TF-IDF of words and pairs of words, and of 3 to 5 characters.
 
     Args:
-        texts: for each kind of text, one text an emotion, in one order of emotions.
+        texts: kinds of text; kinds of one text an emotion are in one order of emotions.
     """
 
     def __init__(self, texts: Mapping[str, Sequence[str]]) -> None:
@@ -41,14 +41,14 @@ class Words:
             for space in self._spaces
         ]
 
-    def cosines(self, one: str, other: str) -> Float[np.ndarray, "emotions emotions"]:
-        """Cosines of every emotion's words in one kind with every emotion's in another, each kind centred;
-        the mean over both spaces."""
+    def cosines(self, one: str, other: str) -> Float[np.ndarray, "ones others"]:
+        """Cosines of every text's words in one kind with every text's in another, each kind centred; the
+        mean over both spaces."""
         each = [
             _centred(space[one], space[other]) / np.outer(length[one], length[other])
             for space, length in zip(self._spaces, self._lengths, strict=True)
         ]
-        cosines: Float[np.ndarray, "emotions emotions"] = np.mean(each, axis=0)
+        cosines: Float[np.ndarray, "ones others"] = np.mean(each, axis=0)
         return cosines
 
 
@@ -78,10 +78,10 @@ def upper(cosines: Float[np.ndarray, "emotions emotions"]) -> Float[np.ndarray, 
     return pairs
 
 
-def _centred(a: spmatrix, b: spmatrix) -> Float[np.ndarray, "emotions emotions"]:
+def _centred(a: spmatrix, b: spmatrix) -> Float[np.ndarray, "ones others"]:
     """Inner products of rows, each side less its mean row."""
     whole = (a @ b.T).toarray()
-    centred: Float[np.ndarray, "emotions emotions"] = (
+    centred: Float[np.ndarray, "ones others"] = (
         whole - whole.mean(0) - whole.mean(1, keepdims=True) + whole.mean()
     )
     return centred
