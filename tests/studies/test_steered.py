@@ -61,6 +61,23 @@ def test_a_word_that_only_falls_less_than_others_is_not_raised(monkeypatch: pyte
     assert {verdict for what, verdict in found.items() if "beyond" in what} == {"partly"}
 
 
+def test_the_dial_s_own_dose_is_what_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are of the dose that leaves this model's text whole, whatever else is tried beside it."""
+    here = named(4.0)
+    doses = torch.tensor([0.1, 0.2, 0.3]).repeat(len(here.vectors.names) // 3 + 1)[: len(here.vectors.names)]
+    dialled = replace(here, vectors=replace(here.vectors, doses=doses))
+    assert dialled.dose == 0.2
+    assert replace(here, vectors=replace(here.vectors, doses=doses * torch.nan)).dose == 0.3
+    monkeypatch.setitem(causal.RANDOM, "quick", 2)
+    monkeypatch.setitem(causal.DOSES, "quick", (0.5, 0.2))
+    monkeypatch.setattr(causal, "freely", lambda *_: ("", [], causal.unjudged("free replies", "", "", "")))
+    result = causal.causal(dialled)
+    tables = {table.name: table.columns for table in result.tables}
+    assert list(tables["summary, He feels"]["dose"]) == ["0.5", "0.2"]
+    assert set(tables["changes, He feels"]["dose"]) == {0.2}
+    assert any("0.2" in note and "dial" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(("norm", "verdict"), [(40.0, "reproduced"), (1e-6, "not reproduced")])
 def test_coherence_falls_where_steering_reaches_the_text(
     norm: float, verdict: str, monkeypatch: pytest.MonkeyPatch

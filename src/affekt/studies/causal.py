@@ -26,8 +26,9 @@ PAPER = {
     "I": ("matching word up strongly, others about unchanged (figure 53)", "–"),
 }
 
-DOSES = {"quick": (0.3,), "full": (0.15, 0.3, 0.5)}
-"""Mean residual norms shared out over the band; the paper's 0.5 goes to one layer."""
+DOSES: dict[str, tuple[float, ...]] = {"quick": (), "full": (0.15, 0.3, 0.5)}
+"""Mean residual norms shared out over the band, beside the dose of the model's own dial, by which the rows
+are judged: where a text breaks, nothing is shown. The paper's 0.5 goes to one layer."""
 
 RANDOM = {"quick": 6, "full": 20}
 """Random directions, and as many random mixtures."""
@@ -35,11 +36,12 @@ RANDOM = {"quick": 6, "full": 20}
 
 def causal(lab: Lab) -> Result:
     """12 x 12 changes of log-probability after "He feels" and "I feel", and replies written freely."""
+    doses = [*(dose for dose in DOSES[lab.scale] if dose != lab.dose), lab.dose]
     sections = {
         who: naming(
             lab.engine,
             lab.vectors,
-            DOSES[lab.scale],
+            doses,
             RANDOM[lab.scale],
             question=question,
             prefix=prefix,
@@ -53,7 +55,7 @@ def causal(lab: Lab) -> Result:
     tables, drawn, checks = [], [], []
     for who, section in sections.items():
         prefix = ASKED[who][1]
-        dose, matrix, words = _strongest(section)
+        dose, matrix, words = _judged(section)
         tables += [
             table_of(f"summary, {prefix}", section),
             Table.of(
@@ -76,7 +78,7 @@ def causal(lab: Lab) -> Result:
             )
         )
         checks += _checks(section, who)
-    said, more, row = freely(lab, [name for name in DISPLAY if name in lab.names], DOSES[lab.scale][-1])
+    said, more, row = freely(lab, [name for name in DISPLAY if name in lab.names], lab.dose)
     return Result(
         "causal",
         "Does steering change what it says of feelings, and what it writes?",
@@ -84,11 +86,16 @@ def causal(lab: Lab) -> Result:
         (*tables, *more),
         tuple(drawn),
         (*checks, row),
-        (*first.notes, "The same was asked of the model's own feeling; what it says of itself is text."),
+        (
+            *first.notes,
+            f"The rows and figures are of a dose of {lab.dose:g}, where this model's dial stands at 1: the "
+            "largest that a calibration on other texts found coherent. Other doses: tables.",
+            "The same was asked of the model's own feeling; what it says of itself is text.",
+        ),
     )
 
 
-def _strongest(section: Section) -> tuple[str, np.ndarray, list[str]]:
+def _judged(section: Section) -> tuple[str, np.ndarray, list[str]]:
     dose = str(section.rows[-1][0])
     return dose, np.array(section.data[f"dose {dose}"]["matrix"]), list(section.data["words"])
 

@@ -47,7 +47,7 @@ RISE = 0.01
 MORE = 0.3
 """How many more replies must break."""
 
-STEADY = (0.9, 0.8)
+STEADY = (0.9, 0.75)
 """Share of the concepts whose cost must rise at every step, and the least lower end of its interval."""
 
 BROKEN = 1.0
@@ -136,8 +136,8 @@ def _falls(
         f"broken {weak.mean():.2f} at {ends[0]:g}, {strong.mean():.2f} at {ends[1]:g}: {more} more, of "
         f"{int(rows[0]['n'])} replies each; cost rises at every step for {rises}",
         f"at least {MORE:g} more replies broken at the strongest dose than at the weakest (95 % interval "
-        f"above 0), and the cost rising by {RISE:g} nats at every step for 9 concepts in 10 (lower end of "
-        f"the interval at least {STEADY[1]:g}); partly: one of the two",
+        f"above 0), and the cost rising by {RISE:g} nats at every step for {STEADY[0]:g} of the concepts "
+        f"(lower end of the interval at least {STEADY[1]:g}); partly: one of the two",
         ("not reproduced", "partly", "reproduced")[
             int(breaks) + int(rises.value >= STEADY[0] and rises.low >= STEADY[1])
         ],

@@ -18,6 +18,9 @@ from affekt.vectors import ConceptVectors
 
 __all__ = ["Lab", "Scale"]
 
+DOSE = 0.3
+"""Mean residual norms, shared out over the band, for vectors without a calibrated dial."""
+
 Scale: TypeAlias = Literal["quick", "full"]
 
 
@@ -81,6 +84,13 @@ class Lab:
         concepts = [self.vectors.concepts[i] for i in self.emotions]
         rated = [(i, getattr(c, axis)) for i, c in enumerate(concepts) if getattr(c, axis) is not None]
         return [i for i, _ in rated], np.array([value for _, value in rated], dtype=np.float64)
+
+    @property
+    def dose(self) -> float:
+        """The dose at which the model's own dial stands at 1, in mean residual norms: the median of the
+        calibrated ones, which are the largest that leave a text coherent; `DOSE` where none is calibrated."""
+        known = self.vectors.doses[self.vectors.doses.isfinite()]
+        return round(float(known.median()), 3) if len(known) else DOSE
 
     def told(self, stage: str, done: int, total: int) -> None:
         """Reports progress."""

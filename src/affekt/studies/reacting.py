@@ -34,9 +34,6 @@ OWN, OTHER = "own", "other's"
 KINDS = {OWN: PRESENT_A, OTHER: OTHER_A}
 """Both are made on the assistant's turns, by its own emotion and by the user's."""
 
-DOSE = 0.3
-"""Mean residual norms, shared out over the band."""
-
 TOKENS = {"quick": 24, "full": 50}
 """The longest reply; the paper's has 50 tokens."""
 
@@ -81,7 +78,7 @@ def reacting(
     lab: Lab, made: Mapping[str, Float[Tensor, "layers emotions d_model"]], names: Sequence[str]
 ) -> Reactions:
     """After a bare greeting: how probable each emotion's word becomes after "I feel" and "You sound", and
-    what is written freely.
+    what is written freely, at the dose of the model's own dial.
 
     Args:
         lab: model and scale.
@@ -102,7 +99,9 @@ def reacting(
     everything, plain = with_random(everything, RANDOM[lab.scale], 0)
     engine, k = lab.engine(everything), len(shown)
     steered = [*arms[OWN], *arms[OTHER], *plain]
-    changes = {how: raises(engine, shown, steered, DOSE, GREETING, prefix) for how, prefix in BEGUN.items()}
+    changes = {
+        how: raises(engine, shown, steered, lab.dose, GREETING, prefix) for how, prefix in BEGUN.items()
+    }
     named = {
         kind: {how: change[i * k : (i + 1) * k] for how, change in changes.items()}
         for i, kind in enumerate(KINDS)
@@ -124,8 +123,8 @@ def reacting(
         "reactions",
         heat(beyond, shown, columns, "how the reply begins", "steered by", 1),
         f"Change of the emotion's own word after each beginning, less what the other emotions' vectors do to "
-        f"it, in nats, at a dose of {DOSE:g}, by vectors of the speaker's own and of the other's emotion. It "
-        "shows which sentence becomes likelier, not that anything is felt or understood.",
+        f"it, in nats, at a dose of {lab.dose:g}, by vectors of the speaker's own and of the other's "
+        "emotion. It shows which sentence becomes likelier, not that anything is felt or understood.",
     )
     return Reactions((table, written), (figure,), (*judged(named, random), row))
 
@@ -198,7 +197,7 @@ def _free(
         lab.engine(vectors),
         [GREETING] * len(kinds),
         TOKENS[lab.scale],
-        [None if arm is None else {arm: {"dose": DOSE}} for arm in kinds],
+        [None if arm is None else {arm: {"dose": lab.dose}} for arm in kinds],
         "speakers, replies",
     )
     texts = [reply.text for reply in written]

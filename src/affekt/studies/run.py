@@ -57,6 +57,7 @@ METHOD: dict[str, int] = {
     "geometry": 2,
     "positions": 2,
     "layers": 2,
+    "causal": 2,
     "preferences": 2,
     "speakers": 2,
     "deflection": 2,
