@@ -5,6 +5,11 @@ not the assistant's, those of the speaker's own emotions of dialogues of which t
 and not the user's. No turn is in both, and no dialogue has two ratings: where one has, vectors that hold one
 of its emotions and nothing of regulation go along with the rating of the other, by whatever the two happen to
 share.
+
+Counted on the shipped dialogues, 1,000 draws each, valence and arousal, clipped and plain, 199 shuffles:
+turns of noise are called at least partly regulated in 0.9 to 1.7 %, with few common directions in 0.6 to
+0.8 %; turns that hold the assistant's emotion alone in 1.6 to 1.8 %, the user's alone in 2.4 to 3.1 %
+(intervals from 1.5 to 4.4), both in unrelated directions in 1.6 to 2.3 %.
 """
 
 from __future__ import annotations
