@@ -17,7 +17,7 @@ from torch import Tensor
 
 from affekt.concepts import Source
 from affekt.concepts.shipped import implicit
-from affekt.quality.bootstrap import statistics
+from affekt.quality.bootstrap import jackknife, statistics
 from affekt.quality.naming import DISPLAY
 from affekt.steering.control import random_directions
 from affekt.studies.agreement import Words
@@ -117,9 +117,13 @@ def judged(
 
     def measured(drawn: np.ndarray) -> tuple[float, ...]:
         r, by_words = _corr(told[drawn], said[drawn]), _corr(*(some[drawn] for some in plainly))
-        return (_own(r), _apart(r), _own(r**2), _apart(r**2), _apart(r) - _apart(by_words))
+        return (_own(r), _apart(r), _apart(r) - _apart(by_words))
 
-    r, apart, squared, explained, beyond = statistics(measured, len(told), "messages", resamples)
+    n = len(told)
+    r, apart, beyond = statistics(measured, n, "messages", resamples)
+    # A message drawn twice raises R² of any two readings.
+    squared = jackknife(lambda kept: _own(_corr(told[kept], said[kept]) ** 2), n, "messages")
+    explained = jackknife(lambda kept: _apart(_corr(told[kept], said[kept]) ** 2), n, "messages")
     between = _corr(told, said)
     reach = _reach(between)
     weakest = [names[i] for i in np.argsort(between.diagonal(), kind="stable")[:WEAKEST]]
