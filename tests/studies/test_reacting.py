@@ -61,6 +61,13 @@ def test_random_directions_must_be_beaten() -> None:
     assert judged(changes(0, 4, 4), random)[0].verdict == "partly"
 
 
+def test_a_word_that_only_falls_less_than_others_is_not_expressed() -> None:
+    fallen = changes(0, 8, 0)
+    fallen["own"]["expressed"] -= 20
+    random = {how: np.full((6, WORDS), -40.0) for how in ("expressed", "answered")}
+    assert judged(fallen, random)[0].verdict == "partly"
+
+
 def test_noise_is_seldom_called() -> None:
     """A one-sided 2.5 %: of 120 twelve at the most, which such a rule passes all but once in ten thousand."""
     found = np.array([[v != "not reproduced" for v in verdicts(seed, 0, 0)] for seed in range(120)])

@@ -143,11 +143,14 @@ def judged(
     expressed = mean(_beyond(named[OWN]["expressed"]), "words")
     noise = mean(named[OWN]["expressed"].diagonal() - random["expressed"].mean(axis=0), "words")
     first = by_sign(_EXPRESSED, _PAPER[_EXPRESSED], "–", expressed)
+    itself = mean(named[OWN]["expressed"].diagonal(), "words")
     first = replace(
         first,
-        here=f"{first.here}; beyond random directions {noise}",
-        rule=f"{first.rule}, and beyond random directions too; partly: the first alone",
-        verdict="partly" if first.verdict == "reproduced" and not noise.low > 0 else first.verdict,
+        here=f"{first.here}; beyond random directions {noise}; the word itself {itself}",
+        rule=f"{first.rule}, beyond random directions, and of the word itself; partly: the first alone",
+        verdict="partly"
+        if first.verdict == "reproduced" and not (noise.low > 0 and itself.low > 0)
+        else first.verdict,
     )
     lean = {kind: own["answered"] - own["expressed"] for kind, own in named.items()}
     answered, chance = mean(_beyond(lean[OTHER]), "words"), _chance(lean[OTHER])

@@ -50,7 +50,7 @@ LONGEST = ("drift", "deflection", "preferences", "speakers", "causal", "position
 DIALOGUES = ("speakers", "deflection")
 """Studies that read dialogues of the user's own beside the shipped ones."""
 
-WITH_LEXICON = ("positions", "causal")
+WITH_LEXICON = ("positions", "causal", "speakers")
 """Studies that judge replies by a lexicon too, where it is installed."""
 
 METHOD: dict[str, int] = {
