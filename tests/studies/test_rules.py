@@ -10,7 +10,7 @@ from affekt.studies.clusters import agreement
 from affekt.studies.drift import _falls
 from affekt.studies.halves import apart
 from affekt.studies.leading import leading
-from affekt.studies.preferences import _beyond, _link, _linked
+from affekt.studies.preferring import beyond, by_valence, link, linked
 
 
 def units(*lengths: float, n: int = 100, d: int = 40) -> np.ndarray:
@@ -83,10 +83,21 @@ def arms(emotions: float, chance: float, n: int = 30) -> list[dict[str, object]]
 def test_emotions_must_follow_more_than_random_directions() -> None:
     def verdict(emotions: float, chance: float) -> str:
         rows = arms(emotions, chance)
-        return _linked(_link(rows, "emotion", "r of the probe"), _beyond(rows)).verdict
+        return linked(link(rows, "emotion", "r of the probe"), beyond(rows)).verdict
 
     assert verdict(3, 0) == "reproduced" and verdict(3, 3) == "partly"
     assert verdict(0, 0) == verdict(-3, 0) == "not reproduced"
+
+
+def test_elo_of_no_meaning_goes_with_valence_by_no_rule() -> None:
+    """Where all probes read one direction, which is valence, any Elo correlates with them as valence says."""
+    rng = np.random.default_rng(0)
+    valence, activities = rng.normal(size=45), rng.normal(size=64)
+    z = activities[:, None] * valence + 0.1 * rng.normal(size=(64, 45))
+    by_chance = [by_valence(z, rng.normal(size=64), valence) for _ in range(40)]
+    assert sum(check.verdict != "not reproduced" for check in by_chance) <= 5
+    each = rng.normal(size=(64, 45)) + 0.5 * valence * activities[:, None]
+    assert by_valence(each, activities, valence).verdict == "reproduced"
 
 
 def test_coherence_must_fall_for_most() -> None:

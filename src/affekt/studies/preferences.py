@@ -3,24 +3,29 @@ it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
 import numpy as np
 from jaxtyping import Bool, Float
 
 from affekt.concepts.shipped import activities
-from affekt.quality.bootstrap import count, mean, statistic
+from affekt.quality.bootstrap import count, mean
 from affekt.quality.controls import with_random
-from affekt.quality.figure import Figure
 from affekt.steering.control import random_directions
 from affekt.studies.choices import compared
 from affekt.studies.elo import elo, hard
 from affekt.studies.feelings import felt
 from affekt.studies.halves import DOSE, matches, moved
 from affekt.studies.lab import Lab
+from affekt.studies.preferring import (
+    beyond,
+    by_valence,
+    correlations,
+    foretells,
+    link,
+    linked,
+    moves,
+)
 from affekt.studies.ranking import effects, ranked, ranking
-from affekt.studies.result import Check, Drawn, Result, Table, by_sign
+from affekt.studies.result import Drawn, Result, Table
 
 __all__ = ["preferences"]
 
@@ -41,9 +46,6 @@ is steered later are compared as well."""
 OPPONENTS = {"quick": 2, "full": 16}
 """Activities of the other half that each steered one meets, in both orders."""
 
-LINKED = 0.5
-"""r over emotions from which on the paper's is said to be found."""
-
 DRAWN = 1000
 """Directions that say how far r with Elo goes by chance."""
 
@@ -63,14 +65,14 @@ def preferences(lab: Lab) -> Result:
     agree = mean(((wins > 0.5) == (wins.T < 0.5))[played].astype(float), "ordered pairs", _pair_names(played))
     rows = felt(lab, engine, texts)
     z = lab.vectors.readout().only(lab.emotions).z(rows, "user").double().numpy()
-    r = _correlations(z, strengths)
+    r = correlations(z, strengths)
     reach = _reach(lab, rows.double().numpy(), strengths)
     everything, plain = with_random(lab.vectors, RANDOM[lab.scale], 0)
     everything, mixed = with_random(everything, RANDOM[lab.scale], 1, spanned=True)
     chosen = _chosen(lab, r)
     found = moved(lab, everything, texts, wins, [*chosen, *plain, *mixed], OPPONENTS[lab.scale])
     along = rows.double().numpy() @ everything.directions().double().numpy().T
-    own = {arm: float(_correlations(along[:, [everything.index(arm)]], strengths)[0]) for arm in found}
+    own = {arm: float(correlations(along[:, [everything.index(arm)]], strengths)[0]) for arm in found}
     kinds = (
         dict.fromkeys(chosen, "emotion") | dict.fromkeys(plain, "random") | dict.fromkeys(mixed, "mixture")
     )
@@ -88,23 +90,24 @@ def preferences(lab: Lab) -> Result:
         for arm, one in found.items()
     ]
     farthest = max(abs(found[arm].effect.value) for arm in (*plain, *mixed))
-    link = _link(steering, "emotion", "r of the probe")
-    chance = _link([row for row in steering if row["kind"] != "emotion"], None, "r of the steering direction")
+    own_link = link(steering, "emotion", "r of the probe")
+    chance = link([row for row in steering if row["kind"] != "emotion"], None, "r of the steering direction")
     checks = [
-        _foretells(name, z, strengths, lab.names, sign, reach)
+        foretells(name, z, strengths, lab.names, sign, reach)
         for name, sign in (("blissful", 1), ("hostile", -1))
     ]
-    checks += _moves({arm: one.effect for arm, one in found.items()}, farthest)
-    checks.append(_linked(link, _beyond(steering)))
-    checks.append(_by_valence(lab, r))
-    beyond = int((np.abs(r) > reach).sum())
+    checks += moves({arm: one.effect for arm, one in found.items()}, farthest)
+    checks.append(linked(own_link, beyond(steering)))
+    places, ratings = lab.norms_of("valence")
+    checks.append(by_valence(z[:, places], strengths, ratings))
+    many = int((np.abs(r) > reach).sum())
     return Result(
         "preferences",
         "What does it prefer, do probes foretell it, and do vectors move it?",
         f"Of two activities the one shown first is chosen in {first} of the pairs, and the two orders of a "
-        f"pair agree in {agree}. {beyond} of {len(r)} probes correlate with Elo beyond 95 % of mixtures of "
+        f"pair agree in {agree}. {many} of {len(r)} probes correlate with Elo beyond 95 % of mixtures of "
         f"the vectors (|r| over {reach:.2f}). Over emotions, steering moves Elo as the probe "
-        f"correlates with it by r = {link}; over random directions by {chance}.",
+        f"correlates with it by r = {own_link}; over random directions by {chance}.",
         (
             ranked(things, strengths, strict, np.where(played, wins, np.nan)),
             Table("correlations", {"emotion": lab.names, "r": np.round(r, 5).tolist()}),
@@ -131,7 +134,7 @@ def preferences(lab: Lab) -> Result:
             f"{int(played.sum()):,} ordered pairs by the logits of A and B; soft Elo by Bradley-Terry with a "
             f"term for the first place, {advantage:+.0f} points here. Median |log odds| of a pair: "
             f"{certain:.2f}; Elo of wins counted as won or lost correlates with it by "
-            f"{_correlations(strict[:, None], strengths)[0]:.2f}.",
+            f"{correlations(strict[:, None], strengths)[0]:.2f}.",
             f"Steering: dose {DOSE:g} mean residual norms over the band, on the words of {len(texts) // 2} "
             f"activities, each met by {OPPONENTS[lab.scale]} of the others in both orders. Controls: "
             f"{len(plain)} random directions and {len(mixed)} mixtures of the same norm; the farthest moved "
@@ -141,7 +144,7 @@ def preferences(lab: Lab) -> Result:
             "Categories differ in more than emotion (unsafe ones in their words as well): a correlation over "
             "64 activities says nothing of why.",
         ),
-        {"first": first.to_dict(), "agree": agree.to_dict(), "advantage": advantage, "beyond_random": beyond},
+        {"first": first.to_dict(), "agree": agree.to_dict(), "advantage": advantage, "beyond_random": many},
     )
 
 
@@ -156,22 +159,12 @@ def _pair_names(played: Bool[np.ndarray, "items items"]) -> list[str]:
     return [f"{min(i, j)}-{max(i, j)}" for i, j in zip(*np.nonzero(played), strict=True)]
 
 
-def _correlations(
-    z: Float[np.ndarray, "items directions"], strengths: Float[np.ndarray, " items"]
-) -> Float[np.ndarray, " directions"]:
-    """Pearson's r of each column with the strengths; 0 where one of the two does not vary."""
-    x, y = z - z.mean(0), strengths - strengths.mean()
-    size = np.sqrt((x * x).sum(0) * (y @ y))
-    r: Float[np.ndarray, " directions"] = np.divide(y @ x, size, out=np.zeros(len(size)), where=size > 1e-12)
-    return r
-
-
 def _reach(
     lab: Lab, rows: Float[np.ndarray, "items d_model"], strengths: Float[np.ndarray, " items"]
 ) -> float:
     """|r| with Elo that 95 % of random mixtures of the emotions' vectors stay under."""
     drawn = random_directions(DRAWN, rows.shape[1], 0, sample=lab.vectors.directions()[lab.emotions])
-    return float(np.quantile(np.abs(_correlations(rows @ drawn.double().numpy().T, strengths)), 0.95))
+    return float(np.quantile(np.abs(correlations(rows @ drawn.double().numpy().T, strengths)), 0.95))
 
 
 def _chosen(lab: Lab, r: Float[np.ndarray, " emotions"]) -> list[str]:
@@ -181,88 +174,3 @@ def _chosen(lab: Lab, r: Float[np.ndarray, " emotions"]) -> list[str]:
     always = always[:2]
     spread = np.argsort(r)[np.linspace(0, len(r) - 1, FULL - len(always)).astype(int)]
     return list(dict.fromkeys([*always, *(lab.names[i] for i in spread)]))
-
-
-def _moves(effects: Mapping[str, Figure], farthest: float) -> list[Check]:
-    return [
-        by_sign(
-            f"change of Elo when steered by {name}, beyond random directions",
-            paper,
-            "10 of 12 emotions as valence says; none",
-            effects[name],
-            sign,
-            least=round(farthest),
-            row=5,
-        )
-        for name, sign, paper in (("blissful", 1, "+212"), ("hostile", -1, "−303"))
-        if name in effects
-    ]
-
-
-def _foretells(
-    name: str,
-    z: Float[np.ndarray, "items emotions"],
-    strengths: Float[np.ndarray, " items"],
-    names: Sequence[str],
-    sign: int,
-    reach: float,
-) -> Check:
-    column = z[:, [names.index(name)]]
-    figure = statistic(
-        lambda drawn: float(_correlations(column[drawn], strengths[drawn])[0]), len(strengths), "activities"
-    )
-    paper = {"blissful": "0.71", "hostile": "−0.74"}[name]
-    return by_sign(
-        f"r of the {name} probe with Elo, beyond random mixtures",
-        paper,
-        "0.82, −0.65; unsettled",
-        figure,
-        sign,
-        least=round(max(0.3, reach), 2),
-        row=4,
-    )
-
-
-def _by_valence(lab: Lab, r: Float[np.ndarray, " emotions"]) -> Check:
-    places, ratings = lab.norms_of("valence")
-    own = r[places]
-    figure = statistic(
-        lambda drawn: float(_correlations(own[drawn, None], ratings[drawn])[0]), len(places), "words"
-    )
-    what = "probes' correlation with Elo against human valence"
-    return by_sign(what, "0.76 (a judge's valence)", "0.41", figure, least=0.3, row=7)
-
-
-def _linked(link: Figure, beyond: Figure) -> Check:
-    check = by_sign(
-        "effect of steering against correlation, over emotions", "r = 0.85", "0.40, 0.30; 0.00", link, row=6
-    )
-    good, better = check.verdict == "reproduced" and link.value >= LINKED, beyond.low > 0
-    return replace(
-        check,
-        here=f"{check.here}; beyond random directions and mixtures {beyond}",
-        rule=f"{check.rule}, at least {LINKED:g}, and above the r over random directions and mixtures (95 % "
-        "interval of the difference); partly: all but the last",
-        verdict="reproduced" if good and better else "partly" if good else "not reproduced",
-    )
-
-
-def _beyond(rows: Sequence[Mapping[str, object]]) -> Figure:
-    """r over emotions less r over the directions of chance; both are drawn anew."""
-    of = np.array([row["kind"] == "emotion" for row in rows])
-    key = {True: "r of the probe", False: "r of the steering direction"}
-    x = np.array([row[key[row["kind"] == "emotion"]] for row in rows], dtype=float)
-    y = np.array([row["effect"] for row in rows], dtype=float)
-
-    def difference(drawn: np.ndarray) -> float:
-        own = of[drawn]
-        r = [_correlations(x[some, None], y[some])[0] for some in (drawn[own], drawn[~own]) if len(some)]
-        return float(r[0] - r[1]) if len(r) == 2 else float("nan")
-
-    return statistic(difference, len(rows), "directions")
-
-
-def _link(rows: Sequence[Mapping[str, object]], kind: str | None, key: str) -> Figure:
-    rows = [row for row in rows if kind is None or row["kind"] == kind]
-    x, y = (np.array([float(row[name]) for row in rows]) for name in (key, "effect"))  # type: ignore[arg-type]
-    return statistic(lambda drawn: float(_correlations(x[drawn, None], y[drawn])[0]), len(rows), "directions")
