@@ -139,6 +139,6 @@ def by_valence(
     return replace(
         check,
         here=f"{check.here}; 97.5 % of Elos shuffled over the activities stay under {reach:.2f}",
-        rule=f"{check.rule}, beyond 97.5 % of Elos shuffled over the activities",
+        rule=f"beyond 97.5 % of Elos shuffled over the activities; {check.rule}",
         verdict=check.verdict if beyond else "not reproduced",
     )
