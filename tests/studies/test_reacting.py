@@ -26,8 +26,7 @@ def changes(seed: int, own: float, answered: float) -> dict[str, dict[str, np.nd
 
 def verdicts(seed: int, own: float, answered: float) -> list[str]:
     noise = np.random.default_rng(1000 + seed).normal(size=(6, WORDS))
-    random = {"expressed": noise, "answered": noise}
-    return [check.verdict for check in judged(changes(seed, own, answered), random)]
+    return [check.verdict for check in judged(changes(seed, own, answered), noise)]
 
 
 def test_what_is_expressed_and_what_is_answered() -> None:
@@ -40,7 +39,7 @@ def test_a_word_that_any_vector_raises_is_not_answered() -> None:
     """Vectors of the other that raise every word after "You sound" alike say nothing of an emotion."""
     raised = changes(2, 0, 0)
     raised["other's"]["answered"] += 10
-    random = {how: np.zeros((6, WORDS)) for how in ("expressed", "answered")}
+    random = np.zeros((6, WORDS))
     assert judged(raised, random)[1].verdict == "not reproduced"
 
 
@@ -52,19 +51,19 @@ def test_an_answer_to_one_s_own_emotion_as_well_is_half_of_one() -> None:
     """Where "You sound" is the more easily moved beginning, vectors of both kinds move it."""
     both = changes(3, 0, 4)
     both["own"]["answered"] += 8 * np.eye(WORDS)
-    random = {how: np.zeros((6, WORDS)) for how in ("expressed", "answered")}
+    random = np.zeros((6, WORDS))
     assert judged(both, random)[1].verdict == "partly"
 
 
 def test_random_directions_must_be_beaten() -> None:
-    random = {how: np.full((6, WORDS), 50.0) for how in ("expressed", "answered")}
+    random = np.full((6, WORDS), 50.0)
     assert judged(changes(0, 4, 4), random)[0].verdict == "partly"
 
 
 def test_a_word_that_only_falls_less_than_others_is_not_expressed() -> None:
     fallen = changes(0, 8, 0)
     fallen["own"]["expressed"] -= 20
-    random = {how: np.full((6, WORDS), -40.0) for how in ("expressed", "answered")}
+    random = np.full((6, WORDS), -40.0)
     assert judged(fallen, random)[0].verdict == "partly"
 
 

@@ -36,10 +36,10 @@ def test_spread_of_the_coordinates_alone_is_no_component() -> None:
 
 def test_a_jackknife_of_a_mean_is_its_standard_error() -> None:
     values = np.random.default_rng(0).normal(size=50)
-    figure = jackknife(lambda kept: float(values[kept].mean()), 50, "values")
+    [figure] = jackknife(lambda kept: (float(values[kept].mean()),), 50, "values")
     reach = 1.96 * values.std(ddof=1) / np.sqrt(50)
     assert figure.high - figure.value == pytest.approx(reach, rel=1e-3)
-    assert np.isnan(jackknife(lambda kept: float(len(kept)), 1, "values").low)
+    assert np.isnan(jackknife(lambda kept: (float(len(kept)),), 1, "values")[0].low)
 
 
 def test_agreement_of_partitions_has_an_interval() -> None:
@@ -83,7 +83,9 @@ def arms(emotions: float, chance: float, n: int = 30) -> list[dict[str, object]]
 def test_emotions_must_follow_more_than_random_directions() -> None:
     def verdict(emotions: float, chance: float) -> str:
         rows = arms(emotions, chance)
-        return linked(link(rows, "emotion", "r of the probe"), beyond(rows)).verdict
+        return linked(
+            link([row for row in rows if row["kind"] == "emotion"], "r of the probe"), beyond(rows)
+        ).verdict
 
     assert verdict(3, 0) == "reproduced" and verdict(3, 3) == "partly"
     assert verdict(0, 0) == verdict(-3, 0) == "not reproduced"

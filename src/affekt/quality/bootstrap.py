@@ -121,19 +121,25 @@ def statistics(
     )
 
 
-def jackknife(measure: Callable[[Int[np.ndarray, " kept"]], float], n: int, of: str) -> Figure:
-    """A statistic of `n` items with the interval of the jackknife (Efron & Stein 1981), each left out once.
+def jackknife(
+    measure: Callable[[Int[np.ndarray, " kept"]], Sequence[float]], n: int, of: str
+) -> tuple[Figure, ...]:
+    """Several statistics of `n` items with the intervals of one jackknife (Efron & Stein 1981): each item is
+    left out once.
 
     For statistics to which an item drawn twice does something of its own, such as the shares of components or
     the agreement of two partitions: a bootstrap would raise them.
     """
     everything = np.arange(n)
-    whole = float(measure(everything))
+    whole = [float(value) for value in measure(everything)]
     if n < 2:
-        return Figure(whole, nan, nan, n, of)
+        return tuple(Figure(value, nan, nan, n, of) for value in whole)
     without = np.array([measure(np.delete(everything, i)) for i in everything])
-    reach = float(norm.ppf(_QUANTILES[1]) * np.sqrt((n - 1) * without.var()))
-    return Figure(whole, whole - reach, whole + reach, n, of)
+    reach = norm.ppf(_QUANTILES[1]) * np.sqrt((n - 1) * without.var(axis=0))
+    return tuple(
+        Figure(value, value - float(far), value + float(far), n, of)
+        for value, far in zip(whole, reach, strict=True)
+    )
 
 
 def _wilson(hits: float, n: int) -> tuple[float, float]:

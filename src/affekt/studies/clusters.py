@@ -70,9 +70,10 @@ def clusters(
 def agreement(labels: Int[np.ndarray, " emotions"], paper: Sequence[str]) -> Figure:
     """Adjusted Rand index of a partition with the paper's clusters, its interval over emotions."""
     named = np.asarray(paper)
-    return jackknife(
-        lambda kept: float(adjusted_rand_score(named[kept], labels[kept])), len(labels), "emotions"
+    [figure] = jackknife(
+        lambda kept: (float(adjusted_rand_score(named[kept], labels[kept])),), len(labels), "emotions"
     )
+    return figure
 
 
 def order(units: Float[np.ndarray, "emotions d_model"]) -> Int[np.ndarray, " emotions"]:

@@ -65,10 +65,7 @@ def drift(lab: Lab) -> Result:
     display = [name for name in DISPLAY if name in lab.names]
     shown = display[:: max(1, len(display) // WRITTEN[lab.scale])][: WRITTEN[lab.scale]]
     rows = _written(lab, engine, prompts, [*shown, *plain], plain, doses)
-    of = {
-        dose: [row["broken"] for row in rows if row["dose"] == dose and not row["random"]] for dose in doses
-    }
-    weak, strong = float(np.mean(of[doses[0]])), float(np.mean(of[doses[-1]]))
+    weak, strong = (_shares(rows, dose).mean() for dose in (doses[0], doses[-1]))
     own, random = cost[: len(lab.vectors.names)], cost[len(lab.vectors.names) :]
     each = [
         {
@@ -121,10 +118,7 @@ def _falls(
 ) -> Check:
     """Whether more replies break at the strongest dose than at the weakest, and the cost rises at every
     step."""
-    weak, strong = (
-        np.array([row["broken"] for row in rows if row["dose"] == dose and not row["random"]])
-        for dose in ends
-    )
+    weak, strong = (_shares(rows, dose) for dose in ends)
     more = gain(strong, weak, "emotions")
     steady = int((np.diff(cost, axis=1) > RISE).all(axis=1).sum())
     rises = count(steady, len(cost), "concepts")
@@ -142,6 +136,11 @@ def _falls(
             int(breaks) + int(rises.value >= STEADY[0] and rises.low >= STEADY[1])
         ],
     )
+
+
+def _shares(rows: Sequence[Mapping[str, Any]], dose: float) -> Float[np.ndarray, " emotions"]:
+    """Of each emotion's replies at a dose, those that are broken."""
+    return np.array([row["broken"] for row in rows if row["dose"] == dose and not row["random"]])
 
 
 def _cost(

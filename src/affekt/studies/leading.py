@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from affekt.quality.bootstrap import jackknife
 from affekt.studies.result import Check
@@ -17,11 +17,12 @@ SHUFFLES = 200
 def leading(units: Float[np.ndarray, "emotions d_model"]) -> Check:
     """The shares of PC1 and PC2 against those of vectors whose coordinates are shuffled over the emotions,
     each on its own (parallel analysis, Horn 1965): as spread along each coordinate, nothing in common."""
-    first, second = (
-        jackknife(lambda kept, k=k: _shares(units[kept])[k], len(units), "emotions")  # type: ignore[misc]
-        for k in (0, 1)
-    )
-    apart = jackknife(lambda kept: float(np.subtract(*_shares(units[kept]))), len(units), "emotions")
+
+    def measured(kept: Int[np.ndarray, " kept"]) -> tuple[float, ...]:
+        shares = _shares(units[kept])
+        return (*shares, shares[0] - shares[1])
+
+    first, second, apart = jackknife(measured, len(units), "emotions")
     rng = np.random.default_rng(0)
     drawn = np.array([_shares(rng.permuted(units, axis=0)) for _ in range(SHUFFLES)])
     reach = np.quantile(drawn, 0.975, axis=0)

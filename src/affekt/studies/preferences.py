@@ -90,14 +90,14 @@ def preferences(lab: Lab) -> Result:
         for arm, one in found.items()
     ]
     farthest = max(abs(found[arm].effect.value) for arm in (*plain, *mixed))
-    own_link = link(steering, "emotion", "r of the probe")
-    chance = link([row for row in steering if row["kind"] != "emotion"], None, "r of the steering direction")
+    over = link([row for row in steering if row["kind"] == "emotion"], "r of the probe")
+    chance = link([row for row in steering if row["kind"] != "emotion"], "r of the steering direction")
     checks = [
         foretells(name, z, strengths, lab.names, sign, reach)
         for name, sign in (("blissful", 1), ("hostile", -1))
     ]
     checks += moves({arm: one.effect for arm, one in found.items()}, farthest)
-    checks.append(linked(own_link, beyond(steering)))
+    checks.append(linked(over, beyond(steering)))
     places, ratings = lab.norms_of("valence")
     checks.append(by_valence(z[:, places], strengths, ratings))
     many = int((np.abs(r) > reach).sum())
@@ -107,7 +107,7 @@ def preferences(lab: Lab) -> Result:
         f"Of two activities the one shown first is chosen in {first} of the pairs, and the two orders of a "
         f"pair agree in {agree}. {many} of {len(r)} probes correlate with Elo beyond 95 % of mixtures of "
         f"the vectors (|r| over {reach:.2f}). Over emotions, steering moves Elo as the probe "
-        f"correlates with it by r = {own_link}; over random directions by {chance}.",
+        f"correlates with it by r = {over}; over random directions by {chance}.",
         (
             ranked(things, strengths, strict, np.where(played, wins, np.nan)),
             Table("correlations", {"emotion": lab.names, "r": np.round(r, 5).tolist()}),

@@ -119,11 +119,14 @@ def judged(
         r, by_words = _corr(told[drawn], said[drawn]), _corr(*(some[drawn] for some in plainly))
         return (_own(r), _apart(r), _apart(r) - _apart(by_words))
 
+    def explaining(kept: np.ndarray) -> tuple[float, ...]:
+        r = _corr(told[kept], said[kept]) ** 2
+        return (_own(r), _apart(r))
+
     n = len(told)
     r, apart, beyond = statistics(measured, n, "messages", resamples)
     # A message drawn twice raises R² of any two readings.
-    squared = jackknife(lambda kept: _own(_corr(told[kept], said[kept]) ** 2), n, "messages")
-    explained = jackknife(lambda kept: _apart(_corr(told[kept], said[kept]) ** 2), n, "messages")
+    squared, explained = jackknife(explaining, n, "messages")
     between = _corr(told, said)
     reach = _reach(between)
     weakest = [names[i] for i in np.argsort(between.diagonal(), kind="stable")[:WEAKEST]]

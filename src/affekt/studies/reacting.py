@@ -106,7 +106,6 @@ def reacting(
         kind: {how: change[i * k : (i + 1) * k] for how, change in changes.items()}
         for i, kind in enumerate(KINDS)
     }
-    random = {how: change[2 * k :] for how, change in changes.items()}
     written, row = _free(lab, everything, arms, plain)
     table = Table.of(
         "reactions",
@@ -126,22 +125,22 @@ def reacting(
         f"it, in nats, at a dose of {lab.dose:g}, by vectors of the speaker's own and of the other's "
         "emotion. It shows which sentence becomes likelier, not that anything is felt or understood.",
     )
-    return Reactions((table, written), (figure,), (*judged(named, random), row))
+    return Reactions((table, written), (figure,), (*judged(named, changes["expressed"][2 * k :]), row))
 
 
 def judged(
     named: Mapping[str, Mapping[str, Float[np.ndarray, "words words"]]],
-    random: Mapping[str, Float[np.ndarray, "random words"]],
+    random: Float[np.ndarray, "random words"],
 ) -> list[Check]:
     """The rows on the words.
 
     Args:
         named: kind of vector -> how the reply begins -> change of each word (columns) by each emotion's
             vector (rows), in nats.
-        random: the same by random directions.
+        random: change of each word by random directions, where the reply begins as expressed.
     """
     expressed = mean(_beyond(named[OWN]["expressed"]), "words")
-    noise = mean(named[OWN]["expressed"].diagonal() - random["expressed"].mean(axis=0), "words")
+    noise = mean(named[OWN]["expressed"].diagonal() - random.mean(axis=0), "words")
     first = by_sign(_EXPRESSED, _PAPER[_EXPRESSED], "–", expressed)
     itself = mean(named[OWN]["expressed"].diagonal(), "words")
     first = replace(

@@ -235,10 +235,6 @@ def _emotions(shown: Iterable[str]) -> tuple[np.ndarray, Int[np.ndarray, " dialo
     return emotions, places.astype(int)
 
 
-def _ratings(emotions: np.ndarray, rated: Mapping[str, float]) -> Float[np.ndarray, " emotions"]:
-    return np.array([rated[name] for name in emotions], dtype=np.float64)
-
-
 def _shuffled(shown: Int[np.ndarray, " dialogues"], n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     for first in range(0, n, BATCH):
         yield rng.permuted(np.tile(shown, (min(BATCH, n - first), 1)), axis=1)
