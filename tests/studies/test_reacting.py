@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
+import torch
 
-from affekt.studies.reacting import address, judged
+from affekt.quality.naming import DISPLAY
+from affekt.studies import reacting as study
+from affekt.studies.heat import cells
+from affekt.studies.reacting import KINDS, address, judged
+from affekt.studies.result import Table, unjudged
+from tests.studies.small import lab
 
 WORDS = 12
 
@@ -88,3 +96,31 @@ def test_whom_a_reply_speaks_of(text: str, share: float) -> None:
 
 def test_a_reply_that_names_nobody() -> None:
     assert np.isnan(address("In the youth of the miner, rain fell."))
+
+
+def test_the_figure_names_its_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change planted in one emotion, kind and beginning is drawn in that cell and in no other."""
+    here = lab()
+
+    def raised(_: object, words: Sequence[str], arms: Sequence[str], *asked: object) -> np.ndarray:
+        changed = np.zeros((len(arms), len(words)))
+        if asked[-1] == "You sound":
+            changed[arms.index("afraid (other's)"), words.index("afraid")] = 3.0
+        return changed
+
+    monkeypatch.setattr(study, "raises", raised)
+    monkeypatch.setattr(study, "_free", lambda *_: (Table("replies", {}), unjudged("replies", "", "", "")))
+    shape = (len(here.vectors.layers), len(here.names), here.model.identity.d_model)
+    made = {kind: torch.randn(shape) for kind in KINDS.values()}
+    [drawn] = study.reacting(here, made, here.names).drawn
+    [map] = drawn.drawing.data
+    assert list(map.y) == list(DISPLAY) and len(map.x) == 4
+    drawn_at = [(map.y[i], map.x[j]) for i, j in zip(*np.nonzero(np.array(map.z)), strict=True)]
+    assert drawn_at == [("afraid", "other's, “You sound”")]
+
+
+def test_names_that_do_not_fit_a_heat_map() -> None:
+    with pytest.raises(ValueError, match="12 names for 4 columns"):
+        cells(np.zeros((12, 4)), list(DISPLAY), list(DISPLAY))
+    with pytest.raises(ValueError, match="2 names for 12 rows"):
+        cells(np.zeros((12, 12)), list(DISPLAY), ["one", "two"])

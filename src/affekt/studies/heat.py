@@ -33,7 +33,13 @@ def cells(
         rows: names along the side.
         digits: decimals written into each cell; none by default.
         more: other settings of plotly's heat map; `zmid` is 0 unless told otherwise.
+
+    Raises:
+        ValueError: there are not as many names as rows or columns; plotly would draw the cells that have one.
     """
+    for names, size, what in ((rows, values.shape[0], "rows"), (columns, values.shape[1], "columns")):
+        if names is not None and len(names) != size:
+            raise ValueError(f"{len(names)} names for {size} {what}")
     written = {} if digits is None else {"texttemplate": f"%{{z:.{digits}f}}"}
     return Heatmap(
         z=np.round(values, 3), x=columns, y=rows, **({"zmid": 0, "colorscale": SCALE} | written | more)

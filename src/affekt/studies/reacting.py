@@ -120,7 +120,7 @@ def reacting(
     columns = [f"{kind}, “{prefix}”" for kind in KINDS for prefix in BEGUN.values()]
     figure = Drawn(
         "reactions",
-        heat(beyond, shown, columns, "how the reply begins", "steered by", 1),
+        heat(beyond, columns, shown, "whose emotion steers, how the reply begins", "emotion", 1),
         f"Change of the emotion's own word after each beginning, less what the other emotions' vectors do to "
         f"it, in nats, at a dose of {lab.dose:g}, by vectors of the speaker's own and of the other's "
         "emotion. It shows which sentence becomes likelier, not that anything is felt or understood.",
