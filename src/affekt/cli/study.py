@@ -60,7 +60,8 @@ def study(
     """Run the paper's experiments: tables in Parquet and CSV, figures, and a checklist judged by stated
     rules.
 
-    Each study is kept when it is done; a stopped run goes on from there. `affekt report` makes the page.
+    Each study is kept when it is done, and of the longest ones each part; a stopped run goes on from there.
+    `affekt report` makes the page.
     """
     from affekt.concepts.dialogues import Dialogues
     from affekt.models.fingerprint import file_sha256
@@ -97,7 +98,7 @@ def study(
                 for check in result.checks:
                     typer.echo(f"  {check.verdict:<15} {check.what}: {check.here}")
     except KeyboardInterrupt:
-        typer.echo("stopped; the studies that were finished are kept, and the same command goes on", err=True)
+        typer.echo("stopped; what was finished is kept, and the same command goes on", err=True)
         raise
     finally:
         if results:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from affekt.quality.bootstrap import mean
-from affekt.quality.cells import gather, trainings
+from affekt.quality.cells import Training, gather, trainings
 from affekt.quality.figure import Figure
 from affekt.quality.reliability import split_half
 from affekt.studies.lab import Lab
@@ -42,8 +42,12 @@ def _measured(lab: Lab) -> dict[str, float] | None:
     for training in trainings(lab.vectors):
         names = [concept.name for concept in training.corpus.concepts]
         if set(lab.names) <= set(names):
-            cells = gather(lab.engine(), lab.vectors, training, lab.progress)
-            own, _ = split_half(cells.means, SPLITS)
-            found = dict(zip(names, own.tolist(), strict=True))
+
+            def measure(training: Training = training) -> list[float]:
+                cells = gather(lab.engine(), lab.vectors, training, lab.progress)
+                own, _ = split_half(cells.means, SPLITS)
+                return [float(value) for value in own]
+
+            found = dict(zip(names, lab.parts.once("ceilings", measure), strict=True))
             return {name: round(found[name], 5) for name in lab.names if np.isfinite(found[name])}
     return None

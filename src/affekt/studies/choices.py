@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -102,16 +103,30 @@ def compared_under(
     odds = np.zeros((len(biases), *played.shape))
     for at in _told(lab, stage, len(prompts), step):
         some, pairs = prompts[at : at + step], asked[at : at + step]
-        steered = [
-            _bias(prompt, texts, pair, bias)
-            for bias in biases
-            for prompt, pair in zip(some, pairs, strict=True)
-        ]
-        logits = engine.next_token(some * len(biases), steered, letters(lab))
-        found = (logits[:, 0] - logits[:, 1]).reshape(len(biases), -1)
+        measure = partial(_odds, lab, engine, texts, some, pairs, biases)
+        found = lab.parts.once(f"{stage} {at}", measure)
         for column, (i, j) in enumerate(pairs):
-            odds[:, i, j] = found[:, column]
+            odds[:, i, j] = [each[column] for each in found]
     return list(odds)
+
+
+def _odds(
+    lab: Lab,
+    engine: TransformersEngine,
+    texts: Sequence[str],
+    prompts: Sequence[Encoded],
+    pairs: Sequence[tuple[int, int]],
+    biases: Sequence[Mapping[int, Mapping[str, Any]]],
+) -> list[list[float]]:
+    """Log odds of A over B, by bias and comparison."""
+    steered = [
+        _bias(prompt, texts, pair, bias)
+        for bias in biases
+        for prompt, pair in zip(prompts, pairs, strict=True)
+    ]
+    logits = engine.next_token(list(prompts) * len(biases), steered, letters(lab))
+    odds: list[list[float]] = (logits[:, 0] - logits[:, 1]).reshape(len(biases), -1).tolist()
+    return odds
 
 
 def _bias(

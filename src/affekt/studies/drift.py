@@ -160,10 +160,13 @@ def _cost(
     cost = np.zeros((len(arms), len(doses)))
     for at in range(0, len(arms), TOGETHER):
         some = arms[at : at + TOGETHER]
-        biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in own]
-        times = len(some) * len(doses)
-        scores = engine.score(chats * times, said * times, biases)
-        means = np.array([float(np.mean(score)) for score in scores]).reshape(len(some), len(doses), len(own))
+
+        def measure(some: Sequence[str] = some) -> list[float]:
+            biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in own]
+            times = len(some) * len(doses)
+            return [float(np.mean(score)) for score in engine.score(chats * times, said * times, biases)]
+
+        means = np.array(lab.parts.once(f"cost {at}", measure)).reshape(len(some), len(doses), len(own))
         cost[at : at + len(some)] = (base - means).mean(axis=2)
         lab.told("drift, every concept", at + len(some), len(arms))
     return cost
@@ -182,9 +185,14 @@ def _written(
     rows: list[dict[str, Any]] = []
     for at in range(0, len(arms), WRITING):
         some = arms[at : at + WRITING]
-        biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in prompts]
-        lost, texts = losses(engine, list(prompts) * (len(some) * len(doses)), biases, sampling)
-        own = iter(zip(lost.reshape(-1, len(prompts)), texts[:: len(prompts)], strict=True))
+
+        def measure(some: Sequence[str] = some) -> tuple[list[float], list[str]]:
+            biases = [{arm: {"dose": dose}} for arm in some for dose in doses for _ in prompts]
+            lost, texts = losses(engine, list(prompts) * (len(some) * len(doses)), biases, sampling)
+            return lost.tolist(), texts[:: len(prompts)]
+
+        lost, texts = lab.parts.once(f"written {at}", measure)
+        own = iter(zip(np.reshape(lost, (-1, len(prompts))), texts, strict=True))
         for arm in some:
             rows += [_row(arm, arm in plain, dose, base, *next(own)) for dose in doses]
         lab.told("drift, written", at + len(some), len(arms))

@@ -14,6 +14,7 @@ from affekt.concepts.shipped import deflection, two_emotions
 from affekt.engines import TransformersEngine
 from affekt.models.model import Model
 from affekt.progress import Progress
+from affekt.studies.parts import Parts
 from affekt.vectors import ConceptVectors
 
 __all__ = ["Lab", "Scale"]
@@ -38,6 +39,8 @@ class Lab:
     """Told how far a study is."""
     more: Dialogues = field(default_factory=Dialogues)
     """Dialogues of the user's own, read beside the shipped ones."""
+    parts: Parts = field(default_factory=Parts)
+    """What the study at hand measured before it was stopped."""
 
     @property
     def quick(self) -> bool:

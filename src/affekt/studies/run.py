@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,7 @@ from affekt.studies.intensity import intensity
 from affekt.studies.keeping import key_of, load_result, save_result
 from affekt.studies.lab import Lab
 from affekt.studies.layers import layers
+from affekt.studies.parts import Parts
 from affekt.studies.positions import positions
 from affekt.studies.preferences import preferences
 from affekt.studies.result import Result
@@ -108,6 +110,8 @@ def run(
     tasks: dict[str, Task] = {}
     for name in chosen(only):
         key = _key(lab, name, texts)
+        if fresh:
+            _parts(folder / name, key).clear()
         kept = None if fresh else load_result(folder / name, key)
         task = partial(_make, name=name, folder=folder / name, key=key, texts=texts)
         if kept is not None:
@@ -125,10 +129,17 @@ def run(
 
 
 def _make(lab: Lab, name: str, folder: Path, key: str, texts: Sequence[str]) -> Result:
-    """Runs a study and keeps it."""
+    """Runs a study and keeps it; one that was stopped midway goes on."""
+    parts = _parts(folder, key)
+    lab = replace(lab, parts=parts)
     result = corpus(lab, texts=texts) if name == "corpus" else STUDIES[name](lab)
     save_result(folder, result, key)
+    parts.clear()
     return result
+
+
+def _parts(folder: Path, key: str) -> Parts:
+    return Parts(folder.with_name(f".{folder.name}-{key[:16]}"))
 
 
 def _key(lab: Lab, name: str, texts: Sequence[str]) -> str:
