@@ -20,7 +20,7 @@ import torch
 import affekt
 from affekt.concepts.shipped import activities
 from affekt.models.prompt import Encoded
-from affekt.studies.choices import letters, question
+from affekt.studies.choosing.choices import letters, question
 from affekt.studies.lab import Lab
 
 Rates = tuple[float, float]

@@ -19,8 +19,8 @@ import numpy as np
 import affekt
 from affekt.concepts.shipped import activities
 from affekt.quality.controls import with_random
-from affekt.studies.choices import compared_under
-from affekt.studies.halves import DOSE, matches
+from affekt.studies.choosing.choices import compared_under
+from affekt.studies.choosing.halves import DOSE, matches
 from affekt.studies.lab import Lab
 from affekt.vectors import load_vectors
 from affekt.vectors.shelf import shelf

@@ -11,7 +11,7 @@ import torch
 from affekt.concepts.dialogues import TwoEmotions
 from affekt.studies import Lab
 from affekt.studies import speakers as study
-from affekt.studies.agreement import Words, alike, own_above_others
+from affekt.studies.space.agreement import Words, alike, own_above_others
 from tests.studies.small import lab
 
 

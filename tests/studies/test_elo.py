@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from affekt.concepts.shipped import activities
-from affekt.studies.choices import compared, compared_under, letters, question
-from affekt.studies.elo import CENTRE, SCALE, elo, hard
-from affekt.studies.feelings import felt
+from affekt.studies.choosing.choices import compared, compared_under, letters, question
+from affekt.studies.choosing.elo import CENTRE, SCALE, elo, hard
+from affekt.studies.choosing.feelings import felt
 from tests.studies.small import lab
 
 

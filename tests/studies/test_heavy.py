@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from affekt.studies import Lab, causal, drift, foretold, halves, places, positions, preferences
-from affekt.studies.places import END, LAST, STOP, WORDS
+from affekt.studies import Lab, causal, drift, positions, preferences
+from affekt.studies.choosing import halves
+from affekt.studies.prompts import foretold, places
+from affekt.studies.prompts.places import END, LAST, STOP, WORDS
 from affekt.vectors import ConceptVectors
 from tests.studies.small import twice
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from affekt.engines import TransformersEngine
-from affekt.studies import choices, drift, preferences, run
+from affekt.studies import drift, preferences, run
+from affekt.studies.choosing import choices
 from affekt.studies.parts import Parts
 from affekt.vectors import ConceptVectors
 from tests.studies.small import lab

@@ -14,17 +14,19 @@ from affekt.engines import Collected, TransformersEngine
 from affekt.models.prompt import Encoded, encode
 from affekt.quality.bootstrap import mean, share
 from affekt.quality.figure import Figure
-from affekt.studies import Lab, changes, intensity, places, positions
-from affekt.studies.affects import affects
-from affekt.studies.bank import Bank, bank
-from affekt.studies.chronic import decoded
-from affekt.studies.clusters import clusters, neighbourhood, order
+from affekt.studies import Lab, intensity, positions
 from affekt.studies.deflection import _Drawn, outside
-from affekt.studies.depth import Depth, readings, token_at
 from affekt.studies.geometry import _clustered
+from affekt.studies.layered import changes
+from affekt.studies.layered.bank import Bank, bank
+from affekt.studies.layered.depth import Depth, readings, token_at
+from affekt.studies.layered.minimal import CARRIED, NEGATED, bound
 from affekt.studies.layers import RULES, _check
-from affekt.studies.minimal import CARRIED, NEGATED, bound
+from affekt.studies.prompts import places
 from affekt.studies.result import Check
+from affekt.studies.space.affects import affects
+from affekt.studies.space.clusters import clusters, neighbourhood, order
+from affekt.studies.speaking.chronic import decoded
 from affekt.studies.vocabulary import family_above_others
 from tests.models import tiny
 from tests.studies.small import lab, vectors_of

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from affekt.concepts.shipped import implicit
-from affekt.studies import probes as study
-from affekt.studies.probes import judged, probes
+from affekt.studies.speaking import probes as study
+from affekt.studies.speaking.probes import judged, probes
 from tests.studies.small import lab
 
 N, D, MESSAGES = 40, 64, 60

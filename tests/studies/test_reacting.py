@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from affekt.quality.naming import DISPLAY
-from affekt.studies import reacting as study
 from affekt.studies.heat import cells
-from affekt.studies.reacting import KINDS, address, judged
 from affekt.studies.result import Table, unjudged
+from affekt.studies.speaking import reacting as study
+from affekt.studies.speaking.reacting import KINDS, address, judged
 from tests.studies.small import lab
 
 WORDS = 12

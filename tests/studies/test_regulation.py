@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import binom
 
 from affekt.concepts.dialogues import TwoEmotions
-from affekt.studies.regulation import RARE, Facing, facing, regulation, weights
+from affekt.studies.speaking.regulation import RARE, Facing, facing, regulation, weights
 from tests.studies.small import lab
 
 SHUFFLES = 79

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from affekt.quality.bootstrap import jackknife
-from affekt.studies.clusters import agreement
+from affekt.studies.choosing.halves import apart
+from affekt.studies.choosing.preferring import beyond, by_valence, link, linked
 from affekt.studies.drift import _falls
-from affekt.studies.halves import apart
-from affekt.studies.leading import leading
-from affekt.studies.preferring import beyond, by_valence, link, linked
+from affekt.studies.space.clusters import agreement
+from affekt.studies.space.leading import leading
 
 
 def units(*lengths: float, n: int = 100, d: int = 40) -> np.ndarray:

@@ -11,10 +11,10 @@ from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.shipped import battery, implicit
 from affekt.models.prompt import Encoded, encode
-from affekt.studies import places
-from affekt.studies.dissociated import DISSOCIATED
-from affekt.studies.places import END, LAST, STOP, WORDS, of_prompts
-from affekt.studies.stated import Stated, stated, stop_of
+from affekt.studies.prompts import places
+from affekt.studies.prompts.dissociated import DISSOCIATED
+from affekt.studies.prompts.places import END, LAST, STOP, WORDS, of_prompts
+from affekt.studies.prompts.stated import Stated, stated, stop_of
 from tests.models import TEMPLATE, tiny_tokenizer
 from tests.studies.small import lab
 

@@ -20,14 +20,14 @@ from affekt.quality.bootstrap import gain, mean, share
 from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY
 from affekt.steering.control import random_directions
-from affekt.studies.agreement import Words, own_above_others
-from affekt.studies.anger import anger, angers
-from affekt.studies.chronic import chronic, decoded
-from affekt.studies.denoise import denoised
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
-from affekt.studies.scenes import hidden, said, whole
-from affekt.studies.wordy import rows_of_words
+from affekt.studies.space.agreement import Words, own_above_others
+from affekt.studies.space.denoise import denoised
+from affekt.studies.speaking.anger import anger, angers
+from affekt.studies.speaking.chronic import chronic, decoded
+from affekt.studies.speaking.scenes import hidden, said, whole
+from affekt.studies.speaking.wordy import rows_of_words
 from affekt.vectors.directions import unit
 
 __all__ = ["deflection", "outside"]

@@ -12,14 +12,14 @@ from plotly.graph_objects import Scatter
 from affekt.quality.affect import components
 from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY, RED
-from affekt.studies.affects import affects
-from affekt.studies.ceilings import ceilings
-from affekt.studies.clusters import K, agreement, clusters, neighbourhood, order
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
-from affekt.studies.leading import leading
-from affekt.studies.likeness import layers_alike, variants_alike
 from affekt.studies.result import Check, Drawn, Result, Table
+from affekt.studies.space.affects import affects
+from affekt.studies.space.ceilings import ceilings
+from affekt.studies.space.clusters import K, agreement, clusters, neighbourhood, order
+from affekt.studies.space.leading import leading
+from affekt.studies.space.likeness import layers_alike, variants_alike
 
 __all__ = ["geometry"]
 

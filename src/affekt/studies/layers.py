@@ -13,11 +13,11 @@ from plotly.graph_objects import Scatter
 
 from affekt.quality.bootstrap import mean
 from affekt.reading.sheet import BLUE
-from affekt.studies.bank import bank
-from affekt.studies.changes import Change, binding, carried, dosed, negation
 from affekt.studies.heat import cells
 from affekt.studies.lab import Lab
-from affekt.studies.minimal import NEGATED
+from affekt.studies.layered.bank import bank
+from affekt.studies.layered.changes import Change, binding, carried, dosed, negation
+from affekt.studies.layered.minimal import NEGATED
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
 
 __all__ = ["layers"]

@@ -16,14 +16,14 @@ from affekt.quality.bootstrap import statistic
 from affekt.quality.naming import DISPLAY
 from affekt.reading.axes import axis_weights
 from affekt.reading.sheet import BLUE, GREY
-from affekt.studies.dissociated import DISSOCIATED
-from affekt.studies.foretold import MIXTURES, Places, Read, pooled, rise
 from affekt.studies.heat import cells
 from affekt.studies.lab import Lab
-from affekt.studies.places import END, STOP, along, letters, of_prompts, of_replies
+from affekt.studies.prompts.dissociated import DISSOCIATED
+from affekt.studies.prompts.foretold import MIXTURES, Places, Read, pooled, rise
+from affekt.studies.prompts.places import END, STOP, along, letters, of_prompts, of_replies
+from affekt.studies.prompts.stated import Stated, stated
 from affekt.studies.replies import lexicon, replies
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign, unjudged
-from affekt.studies.stated import Stated, stated
 
 __all__ = ["positions"]
 

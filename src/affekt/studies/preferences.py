@@ -10,12 +10,11 @@ from affekt.concepts.shipped import activities
 from affekt.quality.bootstrap import count, mean
 from affekt.quality.controls import with_random
 from affekt.steering.control import random_directions
-from affekt.studies.choices import compared
-from affekt.studies.elo import elo, hard
-from affekt.studies.feelings import felt
-from affekt.studies.halves import DOSE, matches, moved
-from affekt.studies.lab import Lab
-from affekt.studies.preferring import (
+from affekt.studies.choosing.choices import compared
+from affekt.studies.choosing.elo import elo, hard
+from affekt.studies.choosing.feelings import felt
+from affekt.studies.choosing.halves import DOSE, matches, moved
+from affekt.studies.choosing.preferring import (
     beyond,
     by_valence,
     correlations,
@@ -24,7 +23,8 @@ from affekt.studies.preferring import (
     linked,
     moves,
 )
-from affekt.studies.ranking import effects, ranked, ranking
+from affekt.studies.choosing.ranking import effects, ranked, ranking
+from affekt.studies.lab import Lab
 from affekt.studies.result import Drawn, Result, Table
 
 __all__ = ["preferences"]

@@ -14,14 +14,14 @@ from affekt.concepts.shipped import stories as shipped_stories
 from affekt.concepts.text import plain
 from affekt.quality.bootstrap import gain, mean
 from affekt.quality.figure import Figure
-from affekt.studies.agreement import Words, alike, own_above_others
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
-from affekt.studies.probes import probes
-from affekt.studies.reacting import reacting
-from affekt.studies.regulation import regulation
 from affekt.studies.result import Check, Drawn, Result, Table, by_sign
-from affekt.studies.turns import KINDS, OTHER_A, OTHER_U, PRESENT_A, PRESENT_U, by_emotion, of_turns
+from affekt.studies.space.agreement import Words, alike, own_above_others
+from affekt.studies.speaking.probes import probes
+from affekt.studies.speaking.reacting import reacting
+from affekt.studies.speaking.regulation import regulation
+from affekt.studies.speaking.turns import KINDS, OTHER_A, OTHER_U, PRESENT_A, PRESENT_U, by_emotion, of_turns
 from affekt.vectors.directions import unit
 
 __all__ = ["speakers"]

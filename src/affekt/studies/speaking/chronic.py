@@ -16,7 +16,7 @@ from affekt.quality.bootstrap import mean, share
 from affekt.quality.figure import Figure
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Table, Verdict
-from affekt.studies.scenes import plainly
+from affekt.studies.speaking.scenes import plainly
 
 __all__ = ["Fitted", "Lasting", "chronic", "decoded"]
 

@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
-from affekt.studies.places import END, LAST, STOP, WORDS
+from affekt.studies.prompts.places import END, LAST, STOP, WORDS
 from affekt.studies.result import Check, Table, Verdict
 
 __all__ = ["MIXTURES", "Places", "Read", "pooled", "rise"]

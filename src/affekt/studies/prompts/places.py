@@ -15,7 +15,7 @@ from affekt.engines import Reply
 from affekt.models.prompt import Encoded, encode
 from affekt.steering.control import random_directions
 from affekt.studies.lab import Lab
-from affekt.studies.stated import Stated, stated, stop_of
+from affekt.studies.prompts.stated import Stated, stated, stop_of
 from affekt.vectors.collect import role_tokens
 from affekt.vectors.readout import Position, ReadOut
 

@@ -12,11 +12,11 @@ from plotly.graph_objects import Heatmap
 from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE
-from affekt.studies.agreement import alike, upper
-from affekt.studies.bank import bank
-from affekt.studies.embedded import embedded
 from affekt.studies.lab import Lab
+from affekt.studies.layered.bank import bank
 from affekt.studies.result import Check, Drawn, Table, by_size, unjudged
+from affekt.studies.space.agreement import alike, upper
+from affekt.studies.space.embedded import embedded
 from affekt.vectors.recipe import VARIANTS
 
 __all__ = ["layers_alike", "variants_alike"]

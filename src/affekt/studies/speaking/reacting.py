@@ -18,7 +18,7 @@ from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
 from affekt.studies.replies import lexicon, replies
 from affekt.studies.result import Check, Drawn, Table, by_sign, unjudged
-from affekt.studies.turns import OTHER_A, PRESENT_A
+from affekt.studies.speaking.turns import OTHER_A, PRESENT_A
 from affekt.vectors import ConceptVectors
 
 __all__ = ["Reactions", "address", "judged", "reacting"]

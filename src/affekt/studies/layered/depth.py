@@ -10,8 +10,8 @@ import torch
 from jaxtyping import Float
 
 from affekt.models.prompt import Encoded, encode
-from affekt.studies.bank import Bank
 from affekt.studies.lab import Lab
+from affekt.studies.layered.bank import Bank
 from affekt.vectors.directions import unit
 
 __all__ = ["MIXTURES", "Depth", "readings", "token_at"]

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float
 
 from affekt.models.prompt import Encoded
-from affekt.studies.bank import Bank
-from affekt.studies.depth import Depth, readings, token_at
 from affekt.studies.lab import Lab
-from affekt.studies.minimal import CARRIED, DOSED, FELT, NEGATED, bound
+from affekt.studies.layered.bank import Bank
+from affekt.studies.layered.depth import Depth, readings, token_at
+from affekt.studies.layered.minimal import CARRIED, DOSED, FELT, NEGATED, bound
 from affekt.studies.result import Table
 
 __all__ = ["Change", "binding", "carried", "dosed", "negation"]

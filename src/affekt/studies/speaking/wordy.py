@@ -16,8 +16,7 @@ WIDTH = 200
 
 
 def rows_of_words(texts: Sequence[str]) -> Float[np.ndarray, "texts components"]:
-    """TF-IDF of words and pairs of words, reduced to at most `WIDTH` components (latent semantic "
-    "analysis)."""
+    """TF-IDF of words and pairs of words, at most `WIDTH` components of it (latent semantic analysis)."""
     terms = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(list(texts))
     width = max(1, min(WIDTH, min(terms.shape) - 1))
     rows: Float[np.ndarray, "texts components"] = TruncatedSVD(width, random_state=0).fit_transform(terms)

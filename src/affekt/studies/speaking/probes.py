@@ -20,9 +20,9 @@ from affekt.concepts.shipped import implicit
 from affekt.quality.bootstrap import jackknife, statistics
 from affekt.quality.naming import DISPLAY
 from affekt.steering.control import random_directions
-from affekt.studies.agreement import Words
 from affekt.studies.lab import Lab
 from affekt.studies.result import Check, Table, Verdict
+from affekt.studies.space.agreement import Words
 from affekt.vectors.collect import prompt_end
 from affekt.vectors.directions import unit
 

@@ -11,8 +11,8 @@ from scipy.special import expit
 
 from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
-from affekt.studies.choices import compared_under
-from affekt.studies.elo import elo
+from affekt.studies.choosing.choices import compared_under
+from affekt.studies.choosing.elo import elo
 from affekt.studies.lab import Lab
 from affekt.vectors import ConceptVectors
 

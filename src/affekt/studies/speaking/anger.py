@@ -17,10 +17,10 @@ from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY, RED
 from affekt.steering.control import random_directions
 from affekt.studies.lab import Lab
-from affekt.studies.places import WORDS, of_prompts, of_replies
+from affekt.studies.prompts.places import WORDS, of_prompts, of_replies
+from affekt.studies.prompts.stated import stated
 from affekt.studies.replies import replies
 from affekt.studies.result import Check, Drawn, Table, by_sign
-from affekt.studies.stated import stated
 from affekt.vectors.directions import unit
 
 __all__ = ["WHAT", "Angers", "anger", "angers"]

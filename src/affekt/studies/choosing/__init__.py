@@ -1,0 +1,3 @@
+"""Parts of the study of preferences: forced choices, their strengths, and steering of half of them."""
+
+__all__ = ()
