@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.engine import Reply, Request
+from affekt.engines.token import Token
 from affekt.errors import AffektError
 
 __all__ = ["Failed", "OpenBatch", "answers"]

@@ -13,6 +13,7 @@ from torch import Tensor, device
 from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
+from affekt.engines.token import Token
 from affekt.engines.watch import Watcher
 from affekt.errors import PromptError
 from affekt.models.model import Identity
@@ -29,8 +30,6 @@ __all__ = [
     "Reply",
     "Request",
     "Sampling",
-    "Token",
-    "TopToken",
 ]
 
 BiasLike: TypeAlias = Bias | Mapping[str, Any] | None
@@ -126,40 +125,6 @@ class Request:
 
     def __post_init__(self) -> None:
         _whole("n", self.n, 1, REPLIES)
-
-
-@dataclass(frozen=True, slots=True)
-class TopToken:
-    """One of the likeliest tokens at a place."""
-
-    id: int
-    """The token."""
-    text: str
-    """As it reads by itself."""
-    logprob: float
-    """Natural logarithm of its probability at temperature 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One token of a reply, shown in order. The texts of a reply's tokens join to the reply's text."""
-
-    request: str
-    """The request's id."""
-    index: int
-    """Its place in the reply, from 0."""
-    choice: int
-    """Which of the request's replies."""
-    id: int
-    """The token's id."""
-    text: str
-    """What it adds to the text; empty for special tokens, parts of a character and stop strings."""
-    reading: Float[np.ndarray, " concepts"] | None = None
-    """z at this token of the concepts that `Request.read` names; None where nothing is read."""
-    logprob: float | None = None
-    """Its log-probability at temperature 1, where asked for."""
-    top_logprobs: tuple[TopToken, ...] = ()
-    """The likeliest tokens at its place, best first."""
 
 
 @dataclass(frozen=True)

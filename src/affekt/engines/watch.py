@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
 
+from affekt.engines.token import Token
 from affekt.errors import PolicyError
 from affekt.models.prompt import Encoded, Role
 from affekt.steering.bias import Bias
-
-if TYPE_CHECKING:
-    from affekt.engines.engine import Token
 
 __all__ = ["Directive", "Watch", "WatchRow", "Watcher"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from affekt.concepts.source import Source
-from affekt.engines.engine import BiasLike, Reply, Request, Sampling, Token
+from affekt.engines.engine import BiasLike, Reply, Request, Sampling
+from affekt.engines.token import Token
 from affekt.engines.transformers import TransformersEngine
 from affekt.errors import AffektError, VectorsError
 from affekt.guards.calibration import Calibration

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from affekt.engines.engine import Token
+from affekt.engines.token import Token
 from affekt.engines.watch import Directive, Watch, WatchRow
 from affekt.guards.monitor import Meter, Monitor
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from affekt.engines.engine import Token
+from affekt.engines.token import Token
 from affekt.engines.watch import Directive, WatchRow
 from affekt.guards.action import LADDER, Counter, Damp, Flag, Observe, Refuse, Resample
 from affekt.guards.counteraction import Counteraction

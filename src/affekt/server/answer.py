@@ -12,7 +12,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from affekt.concepts.text import plain
-from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.engine import Reply, Request
+from affekt.engines.token import Token
 from affekt.server.access import Caller
 from affekt.server.emotions_asked import Asked
 from affekt.server.failures import Refused

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from affekt.engines.engine import Reply, Token
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token
 from affekt.server.access import Caller, caller
 from affekt.server.answer import Answer
 from affekt.server.asking import chat_request

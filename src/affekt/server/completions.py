@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
 
-from affekt.engines.engine import Reply, Token
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token
 from affekt.errors import AffektError
 from affekt.server.access import Caller, caller
 from affekt.server.answer import Answer

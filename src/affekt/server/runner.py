@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from affekt.engines.batch import Failed, OpenBatch
-from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.engine import Reply, Request
+from affekt.engines.token import Token
 from affekt.errors import AffektError
 
 __all__ = ["Broken", "Busy", "Draining", "Runner", "Stream"]

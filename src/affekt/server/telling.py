@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from affekt.engines.engine import Reply, Token, TopToken
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token, TopToken
 from affekt.server.answer import Answer
 
 __all__ = ["chat_logprobs", "finish", "own_field", "plain_logprobs", "usage"]

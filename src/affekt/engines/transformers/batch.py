@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.engine import Reply, Request
+from affekt.engines.token import Token
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.entry import Entry, ready
 from affekt.engines.transformers.filling import Filling

@@ -10,7 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from affekt.concepts.source import Source
 from affekt.engines.batch import answers
-from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
+from affekt.engines.engine import BiasLike, Collected, Reply, Request
+from affekt.engines.token import Token
 from affekt.engines.transformers.batch import Batch
 from affekt.engines.transformers.collect import collect
 from affekt.engines.transformers.core import Core

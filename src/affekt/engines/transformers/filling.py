@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from affekt.engines.engine import Reply, Token
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.entry import Entry

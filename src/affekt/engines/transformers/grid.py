@@ -10,7 +10,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from affekt.engines.engine import Reply, Token, TopToken
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token, TopToken
 from affekt.engines.transformers import kv
 from affekt.engines.transformers.core import Core
 from affekt.engines.transformers.forward import Outcome

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from affekt.engines.desk import Desk
-from affekt.engines.engine import BiasLike, FinishReason, Reply, Token, TopToken
+from affekt.engines.engine import BiasLike, FinishReason, Reply
+from affekt.engines.token import Token, TopToken
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import parsed, program_of
 from affekt.engines.transformers.reply import reply

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from affekt.engines.batch import Failed
 from affekt.engines.desk import Desk
-from affekt.engines.engine import Reply, Request, Token
+from affekt.engines.engine import Reply, Request
+from affekt.engines.token import Token
 from affekt.engines.transformers.entry import Entry, ready
 from affekt.engines.vllm.draft import Draft, Prompt
 from affekt.engines.vllm.driver import Driver

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Float
 
 from affekt.engines.desk import Desk
-from affekt.engines.engine import Reply, Token, TopToken
+from affekt.engines.engine import Reply
+from affekt.engines.token import Token, TopToken
 from affekt.engines.transformers.entry import Entry
 from affekt.engines.transformers.ready import parsed
 from affekt.engines.transformers.row import Row

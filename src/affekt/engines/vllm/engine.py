@@ -13,7 +13,8 @@ from transformers import PreTrainedTokenizerBase
 from affekt.concepts.source import Source
 from affekt.engines.batch import answers
 from affekt.engines.desk import Desk
-from affekt.engines.engine import BiasLike, Collected, Reply, Request, Token
+from affekt.engines.engine import BiasLike, Collected, Reply, Request
+from affekt.engines.token import Token
 from affekt.engines.transformers.ready import biases_of, columns_of, encoded_of, known_ids, parsed
 from affekt.engines.vllm import verbs
 from affekt.engines.vllm.batch import Batch

@@ -7,7 +7,8 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from affekt.engines.engine import Sampling, TopToken
+from affekt.engines.engine import Sampling
+from affekt.engines.token import TopToken
 
 __all__ = ["once", "sampled", "tokens_of"]
 
