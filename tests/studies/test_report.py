@@ -173,7 +173,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["/somewhere/affekt", "study", "tiny", "--only", "lens,layers"])
     asked = ("tiny", "--only", "lens,layers", "--out", tmp_path / "study", "--no-png", "--workers", 1)
     out = command(study, *asked)
-    assert "lens: " in out and "findings that could be judged" in out
+    assert re.search(r"^lens \(\d+ s\): ", out, re.MULTILINE) and "findings that could be judged" in out
     out = command(study, *asked)
     assert "lens (kept)" in out
     background = load_background(tmp_path / "study" / "tiny-llama")
@@ -216,7 +216,7 @@ def test_the_command_shares_studies_among_processes(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(study_module, "open_session", lambda *_: (here.model, here.vectors, here.engine()))
     monkeypatch.setattr(study_module, "_lab", opened)
     out = command(study, "tiny", "--only", "lens,intensity", "--out", tmp_path, "--no-png", "--workers", 2)
-    assert "lens: " in out and "intensity: " in out
+    assert "lens (" in out and "intensity (" in out
     background = load_background(tmp_path / "tiny-llama")
     assert background is not None and [run.ran for run in background.runs] == [("lens", "intensity")]
 

@@ -94,7 +94,7 @@ def study(
             for result, kept in run(lab, folder, wanted, texts, fresh, crew if side_by_side > 1 else None):
                 results.append(result)
                 ran |= set() if kept else {result.study}
-                typer.echo(f"\n{result.study}{' (kept)' if kept else ''}: {result.headline}")
+                typer.echo(f"\n{result.study} ({_took(result.seconds)}): {result.headline}")
                 for check in result.checks:
                     typer.echo(f"  {check.verdict:<15} {check.what}: {check.here}")
     except KeyboardInterrupt:
@@ -118,6 +118,14 @@ def _lab(model: str, dtype: str, vectors: ConceptVectors, scale: Scale, more: Di
     from affekt.studies import Lab
 
     return Lab(open_model(model, dtype), vectors, scale, more=more)
+
+
+def _took(seconds: float | None) -> str:
+    """How long a study ran; one without a time was kept."""
+    if seconds is None:
+        return "kept"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 def _command() -> str:

@@ -84,6 +84,8 @@ class Result:
     """Controls and limits."""
     about: Mapping[str, Any] = field(default_factory=dict)
     """Small facts, as JSON values."""
+    seconds: float | None = None
+    """How long it took, where it has just been run (from where it was stopped); it is not kept."""
 
 
 def by_sign(

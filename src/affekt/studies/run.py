@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -130,12 +131,12 @@ def run(
 
 def _make(lab: Lab, name: str, folder: Path, key: str, texts: Sequence[str]) -> Result:
     """Runs a study and keeps it; one that was stopped midway goes on."""
-    parts = _parts(folder, key)
+    parts, begun = _parts(folder, key), time.monotonic()
     lab = replace(lab, parts=parts)
     result = corpus(lab, texts=texts) if name == "corpus" else STUDIES[name](lab)
     save_result(folder, result, key)
     parts.clear()
-    return result
+    return replace(result, seconds=time.monotonic() - begun)
 
 
 def _parts(folder: Path, key: str) -> Parts:
