@@ -47,8 +47,8 @@ STUDIES: Mapping[str, Callable[[Lab], Result]] = {
 }
 """Every study by its key."""
 
-LONGEST = ("drift", "deflection", "preferences", "speakers", "causal", "positions")
-"""Those that take longest, begun first where studies run side by side."""
+LONGEST = ("preferences", "geometry", "drift", "deflection", "positions", "causal", "layers", "speakers")
+"""Those that take longest under `full`, begun first where studies run side by side."""
 
 DIALOGUES = ("speakers", "deflection")
 """Studies that read dialogues of the user's own beside the shipped ones."""
