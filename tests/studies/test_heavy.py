@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from affekt.studies.choosing import halves
 from affekt.studies.prompts import foretold, places
 from affekt.studies.prompts.places import END, LAST, STOP, WORDS
 from affekt.vectors import ConceptVectors
-from tests.studies.small import twice
+from tests.studies.small import lab, twice
 
 
 def test_preferences(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -129,3 +130,12 @@ def test_causal(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tables = {table.name: table.columns for table in result.tables}
     assert len(tables["changes, He feels"]["change"]) == len(tables["changes, I feel"]["change"]) == 144
     assert len(tables["free replies"]["reply"]) == 3 * (1 + 12 + 3) and len(result.checks) == 5
+
+
+def test_as_many_emotions_steer_as_in_the_paper_each_once() -> None:
+    r = np.random.default_rng(0).normal(size=171)
+    full = preferences._chosen(replace(lab(), scale="full"), r)
+    assert len(full) == len(set(full)) == 35 and full[:2] == ["blissful", "hostile"]
+    rest = np.array([r[lab().names.index(name)] for name in full[2:]])
+    assert (np.diff(rest) > 0).all() and rest[0] == pytest.approx(r.min(), abs=0.5)
+    assert preferences._chosen(lab(), r) == list(preferences.STEERED)

@@ -136,7 +136,7 @@ def test_what_is_carried_over_late_is_found(monkeypatch: pytest.MonkeyPatch) -> 
     """Late layers that know whether times were good; early ones that do not."""
     here = lab()
     names = ("happy", "sad", "angry")
-    probes = Bank(names, torch.zeros(10, 3, 4), 6)
+    probes = Bank(names, torch.zeros(10, 3, 4), 6, torch.zeros(3, 1, 4))
     plain = readings(here, bank(here, list(names), 1), [p.text(w) for p in CARRIED for w in (p.good, p.hard)])
 
     def planted(_lab: object, _bank: object, texts: list[str]) -> list[Depth]:

@@ -14,6 +14,7 @@ from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE, GREY, RED
 from affekt.studies.heat import heat
 from affekt.studies.lab import Lab
+from affekt.studies.layered.bank import bank
 from affekt.studies.result import Check, Drawn, Result, Table
 from affekt.studies.space.affects import affects
 from affekt.studies.space.ceilings import ceilings
@@ -40,8 +41,9 @@ def geometry(lab: Lab) -> Result:
     places, trust = neighbourhood(units)
     scores, variance = components(units, 3)
     axes, found = affects(lab)
-    layers, layers_drawn, steady = layers_alike(lab)
-    ceiling, level = ceilings(lab)
+    everywhere = None if lab.quick else bank(lab, lab.names, None)
+    layers, layers_drawn, steady = layers_alike(lab, everywhere)
+    ceiling, level = ceilings(lab, everywhere)
     tables = [
         Table(
             "cosines",

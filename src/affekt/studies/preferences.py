@@ -172,5 +172,6 @@ def _chosen(lab: Lab, r: Float[np.ndarray, " emotions"]) -> list[str]:
     if lab.quick:
         return always
     always = always[:2]
-    spread = np.argsort(r)[np.linspace(0, len(r) - 1, FULL - len(always)).astype(int)]
-    return list(dict.fromkeys([*always, *(lab.names[i] for i in spread)]))
+    rest = [lab.names[i] for i in np.argsort(r) if lab.names[i] not in always]
+    spread = np.linspace(0, len(rest) - 1, min(len(rest), FULL - len(always))).astype(int)
+    return [*always, *(rest[at] for at in spread)]

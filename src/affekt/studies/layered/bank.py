@@ -20,7 +20,7 @@ from affekt.vectors.collect import content
 from affekt.vectors.directions import balanced, unit
 from affekt.vectors.gather import gather_corpus
 
-__all__ = ["Bank", "bank"]
+__all__ = ["FIRST_TOKEN", "Bank", "bank"]
 
 FIRST_TOKEN = 50
 """First token of a story that is averaged (paper 2.3)."""
@@ -36,6 +36,8 @@ class Bank:
     """Unit vectors."""
     texts: int
     """How many texts they were made of."""
+    cells: Float[Tensor, "emotions cells d_model"]
+    """Mean of each cell, mostly one text, at the layer that the lab's vectors read; NaN where it is empty."""
 
     def at(self, layer: int) -> Float[Tensor, "emotions d_model"]:
         """The vectors of one layer."""
@@ -70,7 +72,8 @@ def bank(lab: Lab, names: Sequence[str], topics: int | None) -> Bank:
         unit(balanced(torch.as_tensor(sums.means(layer))[at])[0])
         for layer in range(lab.model.identity.n_layers)
     ]
-    return Bank(tuple(names), torch.stack(units), len(corpus))
+    cells = torch.as_tensor(sums.means(lab.vectors.read_layer))[at]
+    return Bank(tuple(names), torch.stack(units), len(corpus), cells)
 
 
 def _spread(topics: Sequence[str], n: int) -> list[str]:

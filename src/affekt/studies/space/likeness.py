@@ -13,7 +13,7 @@ from affekt.quality.bootstrap import statistic
 from affekt.quality.figure import Figure
 from affekt.reading.sheet import BLUE
 from affekt.studies.lab import Lab
-from affekt.studies.layered.bank import bank
+from affekt.studies.layered.bank import Bank
 from affekt.studies.result import Check, Drawn, Table, by_size, unjudged
 from affekt.studies.space.agreement import alike, upper
 from affekt.studies.space.embedded import embedded
@@ -27,20 +27,21 @@ SHOWN = 14
 WORDS = "the words' input embeddings"
 
 
-def layers_alike(lab: Lab) -> tuple[Table, Drawn, list[Check]]:
+def layers_alike(lab: Lab, everywhere: Bank | None) -> tuple[Table, Drawn, list[Check]]:
     """r of the cosine matrices of every two layers, and of each with that of the words' embeddings.
 
-    Under `quick` the layers that the vectors hold; under `full` evenly spaced ones over the whole depth, for
-    which the stories run once more.
+    Args:
+        lab: whose vectors.
+        everywhere: the emotions at all layers, of which evenly spaced ones are compared; without it those
+            that the vectors hold.
     """
-    if lab.quick:
+    if everywhere is None:
         layers = list(lab.vectors.layers)
         units = [lab.units(layer).double().numpy() for layer in layers]
     else:
         depth = lab.model.identity.n_layers
         layers = sorted({int(at) for at in np.linspace(0, depth - 1, min(SHOWN, depth)).round()})
-        everything = bank(lab, lab.names, None)
-        units = [everything.at(layer).double().numpy() for layer in layers]
+        units = [everywhere.at(layer).double().numpy() for layer in layers]
     cosines = [u @ u.T for u in units]
     plain = embedded(lab).double().numpy()
     plain = plain @ plain.T
