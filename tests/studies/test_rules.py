@@ -8,6 +8,7 @@ import pytest
 from affekt.quality.bootstrap import jackknife
 from affekt.studies.choosing.halves import apart
 from affekt.studies.choosing.preferring import beyond, by_valence, link, linked
+from affekt.studies.choosing.ranking import effects
 from affekt.studies.drift import _falls
 from affekt.studies.space.clusters import agreement
 from affekt.studies.space.leading import leading
@@ -115,3 +116,26 @@ def test_coherence_must_fall_for_most() -> None:
 
     assert verdict(1, 1) == "reproduced" and verdict(1, 0.5) == verdict(0, 1) == "partly"
     assert verdict(0.1, 0.85) == "not reproduced"
+
+
+def test_the_outermost_effects_are_named_and_every_one_under_the_pointer() -> None:
+    rows = [
+        {
+            "arm": f"emotion {i}",
+            "kind": "emotion",
+            "r of the probe": 0.9 if i == 3 else 0.01 * i,
+            "r of the steering direction": 0.0,
+            "effect": -40.0 if i == 7 else 0.1 * i,
+            "low": -50.0,
+            "high": 50.0,
+        }
+        for i in range(35)
+    ]
+    plain = [{**row, "arm": f"random {i}", "kind": "random"} for i, row in enumerate(rows[:4])]
+    emotions, random = effects([*rows, *plain]).data
+    named = [name for name in emotions.text if name]
+    assert len(named) == 16 and {"emotion 3", "emotion 7"} <= set(named)
+    assert list(emotions.hovertext) == [row["arm"] for row in rows] and random.text is None
+    assert [name for name in effects([*rows[:6], *plain]).data[0].text if name] == [
+        r["arm"] for r in rows[:6]
+    ]
