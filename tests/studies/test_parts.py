@@ -22,7 +22,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def little(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def little(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asks little, in small parts."""
     things = preferences.activities()[:8]
     monkeypatch.setattr(preferences, "activities", lambda: things)
@@ -34,6 +34,17 @@ def little(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(drift, "TOGETHER", 40)
 
 
+def stop(folder: Path, study: str, stage: str) -> None:
+    """Runs a study and stops it once some of a stage is measured, and not all."""
+
+    def told(at: str, done: int, total: int) -> None:
+        if at == stage and 0 < done < total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run(replace(lab(), progress=told), folder, [study]))
+
+
 @pytest.mark.parametrize(
     ("name", "verb", "stage"),
     [("preferences", "next_token", "preferences, steered"), ("drift", "score", "drift, written")],
@@ -41,7 +52,7 @@ def little(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_study_stopped_midway_goes_on(
     name: str, verb: str, stage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    little(monkeypatch, name)
+    little(monkeypatch)
     calls: list[int] = []
     plain: Callable[..., Any] = getattr(TransformersEngine, verb)
 
@@ -53,13 +64,8 @@ def test_a_study_stopped_midway_goes_on(
     list(run(lab(), tmp_path / "whole", [name]))
     asked = len(calls)
 
-    def stop(at: str, done: int, total: int) -> None:
-        if at == stage and 0 < done < total:
-            raise KeyboardInterrupt
-
     calls.clear()
-    with pytest.raises(KeyboardInterrupt):
-        list(run(replace(lab(), progress=stop), tmp_path / "stopped", [name]))
+    stop(tmp_path / "stopped", name, stage)
     assert not (tmp_path / "stopped" / name).exists()
     before = len(calls)
     [(_, kept)] = run(lab(), tmp_path / "stopped", [name])
@@ -70,14 +76,8 @@ def test_a_study_stopped_midway_goes_on(
 
 
 def test_a_fresh_run_takes_no_part_of_another(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    little(monkeypatch, "preferences")
-
-    def stop(at: str, done: int, total: int) -> None:
-        if at == "preferences, steered" and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(run(replace(lab(), progress=stop), tmp_path, ["preferences"]))
+    little(monkeypatch)
+    stop(tmp_path, "preferences", "preferences, steered")
     parts = [file for file in tmp_path.rglob("*.json")]
     assert parts
     for file in parts:
@@ -87,14 +87,8 @@ def test_a_fresh_run_takes_no_part_of_another(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_parts_of_other_vectors_are_not_taken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    little(monkeypatch, "preferences")
-
-    def stop(at: str, done: int, total: int) -> None:
-        if at == "preferences, steered" and done:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        list(run(replace(lab(), progress=stop), tmp_path / "here", ["preferences"]))
+    little(monkeypatch)
+    stop(tmp_path / "here", "preferences", "preferences, steered")
     vectors: ConceptVectors = lab().vectors
     other = replace(lab(), vectors=replace(vectors, whitened=vectors.whitened + 1))
     list(run(other, tmp_path / "here", ["preferences"]))
